@@ -1,0 +1,94 @@
+"""Every exception that hagane raises on purpose, in one tree.
+
+A class also inherits the builtin that fits, so `except ValueError` keeps working in programs that know nothing of hagane.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "ForkError",
+    "HaganeError",
+    "LeaseLost",
+    "MetricError",
+    "PipelineError",
+    "ProviderError",
+    "SandboxClosedError",
+    "SandboxError",
+    "SandboxStartError",
+    "SandboxUnavailable",
+    "SnapshotError",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreVersionError",
+    "UnknownRun",
+    "UnknownStage",
+]
+
+
+class HaganeError(Exception):
+    """Base of the tree."""
+
+
+class ForkError(HaganeError, RuntimeError):
+    """Something that cannot cross `os.fork()` was used in the child."""
+
+
+class SandboxError(HaganeError):
+    """The sandbox itself failed; the user's code is not at fault."""
+
+
+class SandboxUnavailable(SandboxError):
+    """No sandbox of the demanded strength can be had here; the message names the step and the remedy."""
+
+
+class SandboxStartError(SandboxError):
+    """A sandbox exists here but this one did not start."""
+
+
+class ProviderError(SandboxError):
+    """The provider broke during a run (daemon gone, protocol violated, connection lost)."""
+
+
+class SandboxClosedError(SandboxError, RuntimeError):
+    """A call on a sandbox or session that is closed."""
+
+
+class PipelineError(HaganeError):
+    """A pipeline cannot be built or continued as asked."""
+
+
+class UnknownStage(PipelineError, LookupError):
+    """A stage name that the pipeline does not have, or that has not run yet."""
+
+
+class UnknownRun(PipelineError, LookupError):
+    """A run or thread that the store does not know."""
+
+
+class CheckpointError(HaganeError):
+    """A checkpoint cannot be taken or read."""
+
+
+class SnapshotError(CheckpointError, TypeError):
+    """A value cannot be stored without loss; the message gives its path."""
+
+
+class StoreError(CheckpointError):
+    """The checkpoint store failed; the run can be resumed when it is back."""
+
+
+class StoreCorrupt(StoreError):
+    """The store's file is damaged; it was left as it is."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer hagane."""
+
+
+class LeaseLost(StoreError):
+    """Another process took this thread over; nothing was written."""
+
+
+class MetricError(HaganeError, ValueError):
+    """A metric name, label, value or registration that the exposition format does not allow."""

@@ -1,0 +1,1 @@
+//! Python values to core values and back.

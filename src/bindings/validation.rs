@@ -1,0 +1,7 @@
+//! Python's view of `validation`.
+
+use pyo3::prelude::*;
+
+pub(super) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
