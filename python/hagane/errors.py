@@ -11,6 +11,7 @@ __all__ = [
     "HaganeError",
     "LeaseLost",
     "MetricError",
+    "ModelError",
     "PipelineError",
     "ProviderError",
     "SandboxClosedError",
@@ -92,3 +93,7 @@ class LeaseLost(StoreError):
 
 class MetricError(HaganeError, ValueError):
     """A metric name, label, value or registration that the exposition format does not allow."""
+
+
+class ModelError(HaganeError):
+    """A language model could not be reached or gave no usable answer."""
