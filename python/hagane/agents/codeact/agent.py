@@ -101,12 +101,20 @@ class CodeActAgent:
         `hagane.errors.SandboxError` when the sandbox itself fails, and what the model or `approve` raises. Code that
         fails is not an exception: it is shown to the model.
         """
-        run = self._begin(input_data)
+        run = self._begin(self._prepare(input_data))
         try:
-            return run.result(await self._loop(run))
+            return self._finish(input_data, run.result(await self._loop(run)))
         finally:
             if not self._kept_open:
                 await self._close()
+
+    def _prepare(self, input_data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make the request (`task`, `files`, `_feedback`) from what `run` was given: a pipeline stage overrides this."""
+        return input_data
+
+    def _finish(self, input_data: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        """Make what `run` returns from the result: a pipeline stage overrides this."""
+        return result
 
     def _begin(self, input_data: Mapping[str, Any]) -> Transcript:
         task = input_data.get("task")
