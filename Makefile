@@ -46,7 +46,7 @@ test-python: build ## the package's tests (PYTEST_ARGS="-k NAME" for some)
 .PHONY: build
 build: $(BUILT) ## build the extension and install the package into .venv
 $(BUILT): $(READY) $(SOURCES)
-	env -u CONDA_PREFIX VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --quiet
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --quiet
 	@touch $@
 
 $(READY): pyproject.toml
