@@ -6,9 +6,16 @@ from os import PathLike
 from typing import final
 
 __file__: str
+
 __version__: str
 
 # --- log and runtime -------------------------------------------------------------------------------------------
+
+def _flush_logs() -> None: ...
+def _emit_logs(level: str, count: int) -> None: ...
+def _sleep(seconds: float) -> Awaitable[None]: ...
+def _sleep_sync(seconds: float) -> None: ...
+def _shutdown_runtime() -> None: ...
 
 # --- metrics ---------------------------------------------------------------------------------------------------
 

@@ -126,11 +126,8 @@ fn walk(root: impl AsFd, depth: usize, visit: &mut dyn FnMut(Entry<'_>) -> bool)
         let Ok(stat) = rustix::fs::statat(&*folder, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         let go_on = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                let stamp = Stamp {
-                    inode: stat.st_ino,
-                    size: stat.st_size,
-                    changed: (stat.st_ctime, stat.st_ctime_nsec as u64),
-                };
+                let stamp =
+                    Stamp { inode: stat.st_ino, size: stat.st_size, changed: (stat.st_ctime, stat.st_ctime_nsec) };
                 visit(Entry::File { path: &path, stamp, folder, name: &name })
             }
             FileType::Directory if level >= depth => visit(Entry::Skipped { path: &path, reason: "too deep" }),
