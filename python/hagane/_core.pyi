@@ -1,19 +1,13 @@
 """Types of the compiled module. One section per file of src/bindings."""
 
-<<<<<<< HEAD
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import final
-
-__file__: str
-=======
-from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 
 from typing_extensions import Self
->>>>>>> part1-metrics
 
+__file__: str
 __version__: str
 
 # --- log and runtime -------------------------------------------------------------------------------------------

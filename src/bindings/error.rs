@@ -37,6 +37,8 @@ impl From<crate::sandbox::SandboxError> for PyErr {
             E::Closed => raise("SandboxClosedError", message),
             E::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
         }
+    }
+}
 
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
 pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
