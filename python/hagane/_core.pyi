@@ -7,7 +7,6 @@ from typing import Any, Final, final
 
 from typing_extensions import Self
 
-__file__: str
 __version__: str
 
 # --- log and runtime -------------------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ def abandon_inherited_servers() -> list[int]: ...
 @final
 class LocalSandbox:
     def __new__(
-        cls, command: list[str], executable: str | PathLike[str], trees: list[str] | list[PathLike[str]]
+        cls, command: Sequence[str], executable: str | PathLike[str], trees: Sequence[str | PathLike[str]]
     ) -> LocalSandbox: ...
     def execute(self, request: SandboxRequest) -> Awaitable[SandboxOutcome]: ...
     def execute_blocking(self, request: SandboxRequest) -> SandboxOutcome: ...
