@@ -62,7 +62,7 @@ def panel(column: str, means: list[tuple[str, float | None]], left: int, top: in
         parts.append(f'<line x1="{left + LEFT}" x2="{left + LEFT + width}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         parts.append(text(left + LEFT - 6, y + 4, number(mark), 'class="tick"'))
     middle = top + TOP + height / 2
-    parts.append(text(left + 12, middle, "mean", f'class="axis" transform="rotate(-90 {left + 12} {middle:.1f})"'))
+    parts.append(text(left + 18, middle, "mean", f'class="axis" transform="rotate(-90 {left + 18} {middle:.1f})"'))
     slot = width / max(1, len(means))
     for place, (group, value) in enumerate(means):
         x = left + LEFT + slot * place
