@@ -1,0 +1,1 @@
+//! Where checkpoints are kept: one trait, an in-memory form and SQLite.
