@@ -9,8 +9,11 @@ mod write;
 pub(super) use read::read;
 pub(super) use write::write;
 
-/// How deep values may nest; a cycle in the caller's data shows as this, and a forged blob cannot exhaust the stack.
+/// How deep stored values may nest, so that a forged blob cannot exhaust the stack.
 pub const MAX_DEPTH: usize = 128;
+
+/// How deep the caller's containers may nest; a tagged one takes two levels of MessagePack.
+pub const MAX_NESTING: usize = MAX_DEPTH / 2 - 2;
 
 mod tag {
     pub const BIG_INT: u8 = 1;

@@ -6,4 +6,5 @@ pub mod snapshot;
 pub mod store;
 mod value;
 
+pub use codec::MAX_NESTING;
 pub use value::{Value, Zone};

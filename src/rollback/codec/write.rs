@@ -22,8 +22,8 @@ fn write_tagged(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::BigInt(bytes) => binary(mark(out, tag::BIG_INT), bytes),
         Value::Tuple(items) => array(mark(out, tag::TUPLE), items),
-        Value::Set(items) => array(mark(out, tag::SET), items),
-        Value::FrozenSet(items) => array(mark(out, tag::FROZEN_SET), items),
+        Value::Set(items) => sorted(mark(out, tag::SET), items),
+        Value::FrozenSet(items) => sorted(mark(out, tag::FROZEN_SET), items),
         Value::DateTime(text, fold, place) => moment(mark(out, tag::DATE_TIME), text, *fold, place),
         Value::Time(text, fold, place) => moment(mark(out, tag::TIME), text, *fold, place),
         Value::Date(text) => string(mark(out, tag::DATE), text),
@@ -91,6 +91,19 @@ fn binary(out: &mut Vec<u8>, bytes: &[u8]) {
 fn array(out: &mut Vec<u8>, items: &[Value]) {
     header(out, Family::ARRAY, items.len());
     items.iter().for_each(|item| write(out, item));
+}
+
+/// Sets have no order; sorting gives equal sets equal bytes, and so one address.
+fn sorted(out: &mut Vec<u8>, items: &[Value]) {
+    let encode = |item| {
+        let mut bytes = Vec::new();
+        write(&mut bytes, item);
+        bytes
+    };
+    let mut encoded: Vec<_> = items.iter().map(encode).collect();
+    encoded.sort_unstable();
+    header(out, Family::ARRAY, encoded.len());
+    out.extend(encoded.concat());
 }
 
 fn map(out: &mut Vec<u8>, entries: &[(String, Value)]) {
