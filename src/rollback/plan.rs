@@ -47,8 +47,8 @@ pub enum Action {
         to: usize,
         /// How often `to` was started, this start included.
         attempt: u32,
-        /// The check that failed; none when the rollback was asked for from outside.
-        check: Option<usize>,
+        /// The check that failed.
+        check: usize,
     },
     /// Go on without the stage's output (after the last stage: in spite of the check), then report `accepted`.
     Skip {
@@ -176,16 +176,18 @@ impl Plan {
         Ok(if self.state.waived { self.complete() } else { self.finish() })
     }
 
-    /// Somebody outside wants to go back to the state before `stage`. Asking twice is asking once.
-    pub fn rollback_to(&mut self, stage: &str) -> Result<Action, PlanError> {
+    /// Somebody outside wants to go back to the state before `stage`; returns its number, and `begin` goes on from
+    /// there. Asking twice is asking once.
+    pub fn rollback_to(&mut self, stage: &str) -> Result<usize, PlanError> {
         let names = &self.settings.stages;
-        let known = || format!("the stages are {}", names.join(", "));
-        let to = names.iter().position(|name| name == stage).ok_or_else(|| PlanError::NotRun(stage.into(), known()))?;
+        let not_run = || PlanError::NotRun(stage.into(), format!("the stages are {}", names.join(", ")));
+        let to = names.iter().position(|name| name == stage).ok_or_else(not_run)?;
         if self.state.attempts[to] == 0 {
-            return Err(PlanError::NotRun(stage.into(), known()));
+            return Err(not_run());
         }
-        let from = self.state.position();
-        Ok(self.charge(to).unwrap_or_else(|| self.go_back(from, to, None)))
+        self.state.reopen(to);
+        self.state.phase = Phase::Fresh;
+        Ok(to)
     }
 
     fn decide(&mut self, stage: usize, failures: &[usize], seen: bool) -> Action {
@@ -198,7 +200,7 @@ impl Plan {
             OnFail::Retry => self.charge(stage).unwrap_or_else(|| self.retry(stage, check)),
             OnFail::Rollback => {
                 let to = self.earliest_target(stage, &steps);
-                self.charge(to).unwrap_or_else(|| self.go_back(stage, to, Some(check)))
+                self.charge(to).unwrap_or_else(|| self.go_back(stage, to, check))
             }
             OnFail::Skip => self.settle(stage, Done::Skipped, Action::Skip { stage, check }),
             OnFail::Fallback => self.settle(stage, Done::Substituted, Action::Fallback { stage, check }),
@@ -254,7 +256,7 @@ impl Plan {
         Action::Retry { stage, attempt: self.state.start(stage), check }
     }
 
-    fn go_back(&mut self, from: usize, to: usize, check: Option<usize>) -> Action {
+    fn go_back(&mut self, from: usize, to: usize, check: usize) -> Action {
         self.state.reopen(to);
         Action::Rollback { from, to, attempt: self.state.start(to), check }
     }

@@ -35,7 +35,7 @@ impl From<plan::Action> for Action {
                 Self { attempt: Some(attempt), check: Some(check), ..at("retry", stage) }
             }
             Plan::Rollback { from, to, attempt, check } => {
-                Self { attempt: Some(attempt), check, origin: Some(from), ..at("rollback", to) }
+                Self { attempt: Some(attempt), check: Some(check), origin: Some(from), ..at("rollback", to) }
             }
             Plan::Skip { stage, check } => Self { check: Some(check), ..at("skip", stage) },
             Plan::Fallback { stage, check } => Self { check: Some(check), ..at("fallback", stage) },
@@ -84,13 +84,20 @@ impl Plan {
         self.inner.accepted().map(Action::from).map_err(plan_error)
     }
 
-    fn rollback_to(&mut self, stage: &str) -> PyResult<Action> {
-        self.inner.rollback_to(stage).map(Action::from).map_err(plan_error)
+    /// Goes back to the state before `stage`, which must have run; `begin` goes on from there.
+    fn rollback_to(&mut self, stage: &str) -> PyResult<usize> {
+        self.inner.rollback_to(stage).map_err(plan_error)
     }
 
     /// The progress to store beside a checkpoint.
     fn state(&self) -> PyResult<Vec<u8>> {
         self.inner.state().to_bytes().map_err(plan_error)
+    }
+
+    /// The first stage that has no output yet, if any.
+    #[getter]
+    fn position(&self) -> Option<usize> {
+        self.inner.state().done.iter().position(|done| *done == plan::Done::Open)
     }
 
     /// How often each stage was started.

@@ -11,6 +11,7 @@ use super::super::convert::from_value;
 use super::super::error::{snapshot_error, store_error};
 use super::Blob;
 use super::records::{Head, RunRecord, head};
+use crate::rollback::snapshot;
 use crate::rollback::store::{self, MemoryStore, SqliteStore, StoreError};
 
 /// Keeps runs, checkpoints and events; see `MemoryStore` and `SqliteStore`.
@@ -37,6 +38,14 @@ type ShownEvent<'py> = (i64, String, i64, Bound<'py, PyAny>);
 /// Key, value.
 type StateRow<'py> = (String, PyRef<'py, Blob>);
 
+fn event((seq, kind, at, body): EventRow<'_>) -> store::Event {
+    store::Event { seq, kind, at, body: body.inner.clone() }
+}
+
+fn entry((key, blob): StateRow<'_>) -> (String, snapshot::Blob) {
+    (key, blob.inner.clone())
+}
+
 #[pymethods]
 impl Store {
     /// Short name, such as `sqlite`.
@@ -45,8 +54,9 @@ impl Store {
         self.inner.kind()
     }
 
-    /// Begins a run and returns the epoch for its commits.
-    #[pyo3(signature = (*, thread_id, run_id, pipeline, version, at))]
+    /// Begins a run with its first commit; returns the epoch for later ones, the checkpoint and the new bytes.
+    #[allow(clippy::too_many_arguments)] // keyword-only in Python; a record class would be ceremony
+    #[pyo3(signature = (*, thread_id, run_id, pipeline, version, at, events, state, label=""))]
     fn begin(
         &self,
         py: Python<'_>,
@@ -55,9 +65,23 @@ impl Store {
         pipeline: String,
         version: String,
         at: i64,
-    ) -> PyResult<i64> {
+        events: Vec<EventRow<'_>>,
+        state: Vec<StateRow<'_>>,
+        label: &str,
+    ) -> PyResult<(i64, Option<i64>, u64)> {
+        let first = store::Commit {
+            thread_id: thread_id.clone(),
+            run_id: run_id.clone(),
+            epoch: 0,
+            status: store::Status::Running,
+            at,
+            events: events.into_iter().map(event).collect(),
+            state: Some(state.into_iter().map(entry).collect()),
+            label: label.to_owned(),
+        };
         let run = store::NewRun { thread_id, run_id, pipeline, version, at };
-        self.detached(py, |store| store.begin(&run))
+        let (epoch, receipt) = self.detached(py, move |store| store.begin(&run, first))?;
+        Ok((epoch, receipt.checkpoint, receipt.bytes))
     }
 
     /// Takes a thread over; former drivers can write no more.
@@ -86,8 +110,6 @@ impl Store {
         label: &str,
     ) -> PyResult<(Option<i64>, u64)> {
         let status = status.parse().map_err(|error: store::UnknownStatus| PyValueError::new_err(error.to_string()))?;
-        let event = |(seq, kind, at, body): EventRow<'_>| store::Event { seq, kind, at, body: body.inner.clone() };
-        let entry = |(key, blob): StateRow<'_>| (key, blob.inner.clone());
         let commit = store::Commit {
             thread_id,
             run_id,

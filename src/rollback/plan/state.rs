@@ -99,14 +99,6 @@ impl State {
         if fits { Ok(()) } else { Err(PlanError::Foreign("it has other stages or checks".into())) }
     }
 
-    /// Where the run is, for a message: the running stage or the last one.
-    pub(super) fn position(&self) -> usize {
-        match self.phase {
-            Phase::Running(stage) | Phase::Accepting(stage, _) => stage,
-            _ => self.done.iter().position(|done| *done == Done::Open).unwrap_or(self.done.len() - 1),
-        }
-    }
-
     /// Counts one more start of `stage` and stands there.
     pub(super) fn start(&mut self, stage: usize) -> u32 {
         self.phase = Phase::Running(stage);

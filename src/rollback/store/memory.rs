@@ -47,7 +47,7 @@ impl Store for MemoryStore {
         "memory"
     }
 
-    fn begin(&self, run: &NewRun) -> Result<i64, StoreError> {
+    fn begin(&self, run: &NewRun, first: Commit) -> Result<(i64, Receipt), StoreError> {
         let mut tables = self.tables();
         if tables.runs.iter().any(|known| known.run_id == run.run_id) {
             return Err(StoreError::Unusable {
@@ -60,7 +60,8 @@ impl Store for MemoryStore {
         let thread = Thread { epoch, run_id: run.run_id.clone(), checkpoint: None };
         tables.threads.insert(run.thread_id.clone(), thread);
         tables.runs.push(record(run));
-        Ok(epoch)
+        let receipt = tables.commit(&Commit { epoch, ..first })?;
+        Ok((epoch, receipt))
     }
 
     fn adopt(&self, thread_id: &str) -> Result<Head, StoreError> {
@@ -71,26 +72,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
-        let mut tables = self.tables();
-        let tables = &mut *tables;
-        let thread = tables.threads.get_mut(&commit.thread_id).filter(|thread| thread.epoch == commit.epoch);
-        let thread = thread.ok_or_else(|| StoreError::LeaseLost(commit.thread_id.clone()))?;
-        tables.events.entry(commit.run_id.clone()).or_default().extend(commit.events.iter().cloned());
-        if let Some(run) = tables.runs.iter_mut().find(|run| run.run_id == commit.run_id) {
-            run.status = commit.status;
-            run.updated_at = commit.at;
-        }
-        let Some(state) = &commit.state else { return Ok(Receipt { checkpoint: None, bytes: 0 }) };
-        let mut bytes = 0;
-        for (_, blob) in state {
-            tables.blobs.entry(*blob.address()).or_insert_with(|| {
-                bytes += blob.stored().len() as u64;
-                Arc::new(blob.clone())
-            });
-        }
-        tables.checkpoints.push(state.iter().map(|(key, blob)| (key.clone(), *blob.address())).collect());
-        thread.checkpoint = i64::try_from(tables.checkpoints.len()).ok();
-        Ok(Receipt { checkpoint: thread.checkpoint, bytes })
+        self.tables().commit(commit)
     }
 
     fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
@@ -121,6 +103,27 @@ impl Store for MemoryStore {
 }
 
 impl Tables {
+    fn commit(&mut self, commit: &Commit) -> Result<Receipt, StoreError> {
+        let thread = self.threads.get_mut(&commit.thread_id).filter(|thread| thread.epoch == commit.epoch);
+        let thread = thread.ok_or_else(|| StoreError::LeaseLost(commit.thread_id.clone()))?;
+        self.events.entry(commit.run_id.clone()).or_default().extend(commit.events.iter().cloned());
+        if let Some(run) = self.runs.iter_mut().find(|run| run.run_id == commit.run_id) {
+            run.status = commit.status;
+            run.updated_at = commit.at;
+        }
+        let Some(state) = &commit.state else { return Ok(Receipt { checkpoint: None, bytes: 0 }) };
+        let mut bytes = 0;
+        for (_, blob) in state {
+            self.blobs.entry(*blob.address()).or_insert_with(|| {
+                bytes += blob.stored().len() as u64;
+                Arc::new(blob.clone())
+            });
+        }
+        self.checkpoints.push(state.iter().map(|(key, blob)| (key.clone(), *blob.address())).collect());
+        thread.checkpoint = i64::try_from(self.checkpoints.len()).ok();
+        Ok(Receipt { checkpoint: thread.checkpoint, bytes })
+    }
+
     fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
         let thread = self.threads.get(thread_id).ok_or_else(|| unknown("thread", thread_id))?;
         let run = self.runs.iter().find(|run| run.run_id == thread.run_id);

@@ -73,8 +73,9 @@ pub trait Store: Send + Sync {
     /// Short name for metrics and messages, such as `sqlite`.
     fn kind(&self) -> &'static str;
 
-    /// Begins a run on a thread and returns the epoch that its commits must name.
-    fn begin(&self, run: &NewRun) -> Result<i64, StoreError>;
+    /// Begins a run on a thread together with its first commit, so that no run exists without something to go on
+    /// from. Returns the epoch that later commits must name; the epoch in `first` is not looked at.
+    fn begin(&self, run: &NewRun, first: Commit) -> Result<(i64, Receipt), StoreError>;
 
     /// Takes a thread's newest run over: returns its head with a new epoch. Former drivers can write no more.
     fn adopt(&self, thread_id: &str) -> Result<Head, StoreError>;

@@ -62,8 +62,11 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
-    fn begin(&self, run: &NewRun) -> Result<i64, StoreError> {
-        self.write(|transaction| write::begin(transaction, run))
+    fn begin(&self, run: &NewRun, first: Commit) -> Result<(i64, Receipt), StoreError> {
+        self.write(|transaction| {
+            let epoch = write::begin(transaction, run)?;
+            Ok((epoch, write::commit(transaction, &Commit { epoch, ..first })?))
+        })
     }
 
     fn adopt(&self, thread_id: &str) -> Result<Head, StoreError> {

@@ -23,6 +23,11 @@ fn new_run(run_id: &str) -> NewRun {
     NewRun { thread_id, run_id: run_id.into(), pipeline, version, at: 1 }
 }
 
+fn begin(store: &dyn Store, run_id: &str) -> Result<i64, StoreError> {
+    let first = Commit { run_id: run_id.into(), ..commit(0, 1, None) };
+    store.begin(&new_run(run_id), first).map(|(epoch, _)| epoch)
+}
+
 fn commit(epoch: i64, seq: i64, state: Option<&[(&str, &str)]>) -> Commit {
     let state = state.map(|state| state.iter().map(|(key, text)| ((*key).to_owned(), blob(text))).collect());
     let event = Event { seq, kind: "gate".into(), at: 5, body: blob("body") };
@@ -33,13 +38,13 @@ fn commit(epoch: i64, seq: i64, state: Option<&[(&str, &str)]>) -> Commit {
 #[test]
 fn a_committed_state_is_the_head_and_comes_back() {
     each_store(|store| {
-        let epoch = store.begin(&new_run("r")).unwrap();
-        store.commit(&commit(epoch, 1, Some(&[("inputs", "x"), ("a", "y")]))).unwrap();
+        let epoch = begin(store, "r").unwrap();
+        store.commit(&commit(epoch, 2, Some(&[("inputs", "x"), ("a", "y")]))).unwrap();
         let head = store.head("t").unwrap();
         let state = store.load(head.checkpoint.unwrap()).unwrap();
         let texts: Vec<_> = state.iter().map(|(key, blob)| (key.as_str(), blob.value().unwrap())).collect();
         assert_eq!(texts, [("inputs", Value::Str("x".into())), ("a", Value::Str("y".into()))]);
-        assert_eq!((head.last_seq, head.epoch, head.run.status), (1, epoch, Status::Running));
+        assert_eq!((head.last_seq, head.epoch, head.run.status), (2, epoch, Status::Running));
         assert_eq!(store.events("r").unwrap()[0].kind, "gate");
     });
 }
@@ -47,9 +52,9 @@ fn a_committed_state_is_the_head_and_comes_back() {
 #[test]
 fn equal_content_is_stored_once() {
     each_store(|store| {
-        let epoch = store.begin(&new_run("r")).unwrap();
-        let first = store.commit(&commit(epoch, 1, Some(&[("a", "x")]))).unwrap();
-        let second = store.commit(&commit(epoch, 2, Some(&[("a", "x"), ("b", "x")]))).unwrap();
+        let epoch = begin(store, "r").unwrap();
+        let first = store.commit(&commit(epoch, 2, Some(&[("a", "x")]))).unwrap();
+        let second = store.commit(&commit(epoch, 3, Some(&[("a", "x"), ("b", "x")]))).unwrap();
         assert!(first.bytes > 0);
         assert_eq!(second.bytes, 0);
     });
@@ -58,22 +63,22 @@ fn equal_content_is_stored_once() {
 #[test]
 fn a_stale_writer_writes_nothing() {
     each_store(|store| {
-        let stale = store.begin(&new_run("r")).unwrap();
+        let stale = begin(store, "r").unwrap();
         let adopted = store.adopt("t").unwrap();
-        let error = store.commit(&commit(stale, 1, Some(&[("a", "stale")]))).unwrap_err();
+        let error = store.commit(&commit(stale, 2, Some(&[("a", "stale")]))).unwrap_err();
         assert!(matches!(error, StoreError::LeaseLost(_)), "{error}");
-        assert_eq!(store.events("r").unwrap(), []);
+        assert_eq!(store.events("r").unwrap().len(), 1);
         assert_eq!(store.head("t").unwrap().checkpoint, None);
-        store.commit(&commit(adopted.epoch, 1, None)).unwrap();
+        store.commit(&commit(adopted.epoch, 2, None)).unwrap();
     });
 }
 
 #[test]
 fn a_new_run_on_a_thread_supersedes_the_old_one() {
     each_store(|store| {
-        let old = store.begin(&new_run("r")).unwrap();
-        store.begin(&new_run("second")).unwrap();
-        assert!(matches!(store.commit(&commit(old, 1, None)), Err(StoreError::LeaseLost(_))));
+        let old = begin(store, "r").unwrap();
+        begin(store, "second").unwrap();
+        assert!(matches!(store.commit(&commit(old, 2, None)), Err(StoreError::LeaseLost(_))));
         let names: Vec<_> = store.runs(10).unwrap().into_iter().map(|run| run.run_id).collect();
         assert_eq!(names, ["second", "r"]);
         assert_eq!(store.runs(1).unwrap().len(), 1);
@@ -98,8 +103,18 @@ fn what_is_not_there_is_named() {
 #[test]
 fn a_run_id_is_used_once() {
     each_store(|store| {
-        store.begin(&new_run("r")).unwrap();
-        assert!(matches!(store.begin(&new_run("r")), Err(StoreError::Unusable { .. })));
+        begin(store, "r").unwrap();
+        assert!(matches!(begin(store, "r"), Err(StoreError::Unusable { .. })));
+    });
+}
+
+#[test]
+fn a_run_begins_with_its_first_checkpoint_or_not_at_all() {
+    each_store(|store| {
+        let (epoch, receipt) = store.begin(&new_run("r"), commit(0, 1, Some(&[("inputs", "x")]))).unwrap();
+        let head = store.head("t").unwrap();
+        assert_eq!((head.epoch, head.checkpoint), (epoch, receipt.checkpoint));
+        assert!(head.checkpoint.is_some());
     });
 }
 
@@ -107,11 +122,11 @@ fn a_run_id_is_used_once() {
 fn a_failed_commit_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("runs.db")).unwrap();
-    let epoch = store.begin(&new_run("r")).unwrap();
-    store.commit(&commit(epoch, 1, Some(&[("a", "x")]))).unwrap();
+    let epoch = begin(&store, "r").unwrap();
+    store.commit(&commit(epoch, 2, Some(&[("a", "x")]))).unwrap();
     let before = store.head("t").unwrap();
     // The same sequence number twice breaks the transaction after the status was set.
-    let again = Commit { status: Status::Success, ..commit(epoch, 1, Some(&[("a", "y")])) };
+    let again = Commit { status: Status::Success, ..commit(epoch, 2, Some(&[("a", "y")])) };
     assert!(store.commit(&again).is_err());
     assert_eq!(store.head("t").unwrap(), before);
 }
@@ -154,8 +169,8 @@ fn a_forged_blob_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
     let store = SqliteStore::open(&path).unwrap();
-    let epoch = store.begin(&new_run("r")).unwrap();
-    let receipt = store.commit(&commit(epoch, 1, Some(&[("a", "x")]))).unwrap();
+    let epoch = begin(&store, "r").unwrap();
+    let receipt = store.commit(&commit(epoch, 2, Some(&[("a", "x")]))).unwrap();
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute("UPDATE blobs SET stored = ?1", [blob("forged").stored()]).unwrap();
     let state = store.load(receipt.checkpoint.unwrap()).unwrap();
