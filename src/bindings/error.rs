@@ -55,3 +55,38 @@ pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
         _ => raise("MetricError", error.to_string()),
     }
 }
+
+/// Errors of the checkpoint stores.
+pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
+    use crate::rollback::store::StoreError;
+    let class = match &error {
+        StoreError::Unusable { .. } => "StoreError",
+        StoreError::Corrupt { .. } => "StoreCorrupt",
+        StoreError::Newer { .. } => "StoreVersionError",
+        StoreError::LeaseLost(_) => "LeaseLost",
+        StoreError::Unknown { .. } => "UnknownRun",
+        StoreError::Forked(..) => "ForkError",
+    };
+    raise(class, error.to_string())
+}
+
+/// Errors of snapshots.
+pub(super) fn snapshot_error(error: crate::rollback::snapshot::SnapshotError) -> PyErr {
+    use crate::rollback::snapshot::SnapshotError;
+    let class = match &error {
+        SnapshotError::TooLarge(_) => "SnapshotError",
+        SnapshotError::Newer(_) => "StoreVersionError",
+        SnapshotError::Damaged(_) => "StoreCorrupt",
+    };
+    raise(class, error.to_string())
+}
+
+/// Errors of the plan.
+pub(super) fn plan_error(error: crate::rollback::plan::PlanError) -> PyErr {
+    use crate::rollback::plan::PlanError;
+    let class = match &error {
+        PlanError::NotRun(..) => "UnknownStage",
+        PlanError::OutOfTurn { .. } | PlanError::Settings(_) | PlanError::Foreign(_) => "PipelineError",
+    };
+    raise(class, error.to_string())
+}
