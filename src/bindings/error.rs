@@ -26,6 +26,20 @@ fn lookup<'py>(py: Python<'py>, class: &'static str) -> PyResult<Bound<'py, PyTy
         .map_err(|_| PyImportError::new_err(format!("hagane.errors.{class} is not a class")))
 }
 
+impl From<crate::sandbox::SandboxError> for PyErr {
+    fn from(error: crate::sandbox::SandboxError) -> Self {
+        use crate::sandbox::SandboxError as E;
+        let message = error.to_string();
+        match error {
+            E::Unavailable { .. } => raise("SandboxUnavailable", message),
+            E::Start { .. } => raise("SandboxStartError", message),
+            E::Broken(_) => raise("ProviderError", message),
+            E::Closed => raise("SandboxClosedError", message),
+            E::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
+        }
+    }
+}
+
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
 pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
     use crate::metrics::MetricError::{Address, Bind, Start};
