@@ -12,7 +12,20 @@ from metric_scrapes import Scrape
 from hagane import _core
 from hagane.observability import MetricsCollector
 
-HARD_VALUES = ['"', "\\", "\n", '\\n"', "日本語", "", " ", "{a=\"b\"} 1\n# TYPE x counter", "\r", "\\\\", "é\u0301", "a,b=c"]
+HARD_VALUES = [
+    '"',
+    "\\",
+    "\n",
+    '\\n"',
+    "日本語",
+    "",
+    " ",
+    '{a="b"} 1\n# TYPE x counter',
+    "\r",
+    "\\\\",
+    "é\u0301",
+    "a,b=c",
+]
 
 
 @pytest.mark.parametrize("value", HARD_VALUES)
