@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar, overload
 
 from hagane.observability import standard
@@ -93,6 +93,10 @@ def _parameters(func: Any) -> list[str]:
         return []
 
 
+# Bounded, because names may come from outside; forgetting one costs a few lookups and nothing else.
+_declare_once = lru_cache(maxsize=1024)(standard.declare_agent)
+
+
 class _Run:
     """One run, from its start to its one end."""
 
@@ -100,7 +104,7 @@ class _Run:
 
     def __init__(self, agent: str) -> None:
         self.agent = agent
-        standard.declare_agent(agent)
+        _declare_once(agent)
         standard.agent_started(agent)
         self.start = time.perf_counter()
 
