@@ -43,12 +43,12 @@ def count_rows(path: Path) -> int:
     return len(parse_table(data, path.name).rows)
 
 
-def is_consistent(summary: Mapping[str, Any], rows_in_file: int) -> bool:
-    """Whether the summary, and its groups together, speak of exactly the rows that the file has."""
+def consistency_score(summary: Mapping[str, Any], rows_in_file: int) -> float:
+    """Score from 0 to 100: 100 where the summary, and its groups together, speak of exactly the rows of the file."""
     groups = [_mapping(group).get("rows") for group in _mapping(summary.get("groups")).values()]
-    if not all(isinstance(rows, int) for rows in groups):
-        return False
-    return summary.get("rows") == rows_in_file == sum(groups)
+    claimed = [summary.get("rows"), sum(rows for rows in groups if isinstance(rows, int))]
+    shares = [min(rows, rows_in_file) / max(rows, rows_in_file) for rows in claimed if isinstance(rows, int)]
+    return 100.0 * min(shares) if len(shares) == 2 else 0.0
 
 
 def is_number(value: object) -> bool:

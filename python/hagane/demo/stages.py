@@ -13,7 +13,7 @@ from hagane.agents.codeact.agent import CodeActAgent
 from hagane.demo import checks
 from hagane.demo.policy import ALLOWED_IMPORTS, approve
 from hagane.demo.script import PROFILE
-from hagane.demo.table import parse_table, read_file
+from hagane.demo.table import InputError, parse_table, read_file
 from hagane.errors import SandboxError
 
 TASK = """\
@@ -33,18 +33,20 @@ class LoadStage:
     name = "load"
 
     async def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Take `csv_path`; give columns, types, the rows as normalised CSV, and how many of them there are."""
+        """Take `csv_path` and `csv_sha256`; give columns, types, the rows as normalised CSV, and how many of them there are."""
         path = Path(inputs["csv_path"])
-        return await asyncio.to_thread(self._load, path, everything=bool(inputs.get("_feedback")))
+        everything = bool(inputs.get("_feedback"))
+        return await asyncio.to_thread(self._load, path, inputs["csv_sha256"], everything=everything)
 
-    def _load(self, path: Path, *, everything: bool) -> dict[str, Any]:
+    def _load(self, path: Path, expected: str, *, everything: bool) -> dict[str, Any]:
         data, digest = read_file(path)
+        if digest != expected:
+            raise InputError(f"{path} changed while the run was under way: start a new run")
         table = parse_table(data, path.name)
         total = len(table.rows)
         count = total if everything else max(1, total // 2)
         return {
             "file": path.name,
-            "sha256": digest,
             "columns": table.columns,
             "numeric": table.numeric,
             "text": table.text,
@@ -112,5 +114,5 @@ class ReportStage:
 
 def output_of(inputs: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
     """Return the accepted output of an earlier stage."""
-    output: Mapping[str, Any] = inputs["results"][stage]
+    output: Mapping[str, Any] = inputs[f"{stage}_result"]
     return output
