@@ -39,17 +39,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hagane", description="A sandbox, gates and rollback, and monitoring for agents.")
+    parser = argparse.ArgumentParser(
+        prog="hagane", description="A sandbox, gates and rollback, and monitoring for agents."
+    )
     parser.add_argument("--version", action="version", version=f"hagane {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="analyse a table with an agent, gates, rollback and a report")
     demo.add_argument("--csv", type=Path, help="a CSV file with a numeric and a text column (default: Palmer penguins)")
-    demo.add_argument("--db", type=Path, default=Path(".hagane/demo.sqlite"), help="checkpoint database (default: %(default)s)")
+    demo.add_argument(
+        "--db", type=Path, default=Path(".hagane/demo.sqlite"), help="checkpoint database (default: %(default)s)"
+    )
     demo.add_argument("--report", type=Path, help="directory, or .md file, of the report (default: hagane-report)")
     demo.add_argument("--resume", action="store_true", help="go on with the latest unfinished run of the database")
-    demo.add_argument("--serve", type=_seconds, default=0.0, metavar="SECONDS", help="keep serving GET /metrics after the run")
+    demo.add_argument(
+        "--serve", type=_seconds, default=0.0, metavar="SECONDS", help="keep serving GET /metrics after the run"
+    )
     demo.add_argument("--port", type=_port, default=0, help="loopback port of /metrics (default: a free one)")
-    demo.add_argument("--llm", metavar="URL", help="OpenAI-compatible server instead of the script; key from OPENAI_API_KEY")
+    demo.add_argument(
+        "--llm", metavar="URL", help="OpenAI-compatible server instead of the script; key from OPENAI_API_KEY"
+    )
     demo.add_argument("--model", metavar="NAME", help="the model to ask that server for")
     return parser
 
@@ -69,7 +77,7 @@ def _port(text: str) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from hagane.demo.session import Options, NothingToResume
+    from hagane.demo.session import Options
     from hagane.demo.timeline import one_line
     from hagane.errors import HaganeError
     from hagane.observability import serve_metrics
@@ -117,7 +125,10 @@ def _tell(outcome: Outcome, options: Options, url: str, serve: float) -> None:
     for path in outcome.files:
         print(f"written: {path}")
     print(f"checkpoint database: {options.database.absolute()}")
-    print(f"metrics: {url} " + (f"for {serve:g} more seconds (Ctrl-C ends)" if serve else "during the run; --serve SECONDS keeps it"))
+    print(
+        f"metrics: {url} "
+        + (f"for {serve:g} more seconds (Ctrl-C ends)" if serve else "during the run; --serve SECONDS keeps it")
+    )
     sys.stdout.flush()
 
 

@@ -26,9 +26,7 @@ def completeness_score(summary: Mapping[str, Any], numeric: Sequence[str], group
     overall = _mapping(summary.get("overall"))
     by_group = _mapping(summary.get("groups"))
     columns = sum(_is_described(_mapping(overall.get(name))) for name in numeric)
-    means = sum(
-        name in _mapping(_mapping(by_group.get(group)).get("means")) for group in groups for name in numeric
-    )
+    means = sum(name in _mapping(_mapping(by_group.get(group)).get("means")) for group in groups for name in numeric)
     return 50.0 * columns / len(numeric) + 50.0 * means / (len(numeric) * len(groups))
 
 

@@ -157,7 +157,10 @@ def main() -> None:
         summary = json.load(handle)
     columns = summary["numeric"][:MAX_PANELS]
     groups = sorted(summary["groups"], key=lambda group: (-summary["groups"][group]["rows"], group))[:MAX_GROUPS]
-    for name, content in (("plot.svg", draw(summary, columns, groups)), ("report.md", write_up(summary, columns, groups))):
+    for name, content in (
+        ("plot.svg", draw(summary, columns, groups)),
+        ("report.md", write_up(summary, columns, groups)),
+    ):
         with open(name, "w", encoding="utf-8") as handle:  # noqa: PTH123
             handle.write(content)
 

@@ -20,7 +20,9 @@ def check_writable(directory: Path) -> None:
         with tempfile.TemporaryFile(dir=directory) as handle:
             handle.write(b"x")
     except OSError as error:
-        raise OutputError(f"cannot write the report to {directory}: {error.strerror or error}; choose another --report") from error
+        raise OutputError(
+            f"cannot write the report to {directory}: {error.strerror or error}; choose another --report"
+        ) from error
 
 
 def publish(files: Mapping[str, bytes], directory: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from hagane.agents.llm import Message, ScriptedModel
 
 PROFILE, FEEDBACK = "PROFILE ", "FEEDBACK "
 
-PROGRAM = '''\
+PROGRAM = """\
 import csv
 import json
 import statistics
@@ -39,8 +39,8 @@ def describe(values):
 
 
 answer = {{"rows": len(rows), "overall": {{column: describe(numbers(column, rows)) for column in NUMERIC}}}}
-'''
-GROUPS = '''\
+"""
+GROUPS = """\
 groups = {}
 for row in rows:
     groups.setdefault(row[GROUP_BY] or "(missing)", []).append(row)
@@ -48,12 +48,12 @@ answer["groups"] = {
     value: {"rows": len(some), "means": {column: mean(numbers(column, some)) for column in NUMERIC}}
     for value, some in groups.items()
 }
-'''
-ENDING = '''\
+"""
+ENDING = """\
 with open("answer.json", "w", encoding="utf-8") as handle:
     json.dump(answer, handle, ensure_ascii=False)
 print(f"summarised {len(rows)} rows")
-'''
+"""
 
 
 def scripted_model() -> ScriptedModel:

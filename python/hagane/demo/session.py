@@ -74,7 +74,7 @@ async def begin(options: Options, timeline: Timeline, say: Callable[[str], None]
             "llm_model": options.llm_model,
         }
         say(f"table: {csv.name}, {rows} rows; model: {llm.model}; checkpoints: {options.database}")
-        engine = build_engine(csv, llm, store)
+        engine = build_engine(csv, llm, store, timeline.step)
         return await _follow(engine.run_stream(inputs, f"demo-{uuid.uuid4().hex[:12]}"), report, timeline)
     finally:
         store.close()
@@ -90,17 +90,23 @@ async def resume(options: Options, timeline: Timeline, say: Callable[[str], None
         raise NothingToResume(f"nothing to resume: there is no database {options.database}; start with `hagane demo`")
     store = open_store(options.database)
     try:
-        record, inputs = _find(store, options)
+        found = _find(store, options)
+        if found is None:
+            say(f"nothing to resume: the latest run in {options.database} ended and its report is written")
+            return Outcome("success", "", [])
+        record, inputs = found
         csv = (options.csv or Path(inputs["csv_path"])).absolute()
         _, digest = read_file(csv)
         if digest != inputs["csv_sha256"]:
-            raise InputError(f"{csv} is not the table that run {record.run_id} began with: start a new run with `hagane demo`")
+            raise InputError(
+                f"{csv} is not the table that run {record.run_id} began with: start a new run with `hagane demo`"
+            )
         llm = _model(options.llm_url or inputs["llm_url"], options.llm_model or inputs["llm_model"], options.api_key)
         report = (options.report or Path(inputs["report"])).absolute()
         await check_sandbox()
         check_writable(report_place(report)[0])
         say(f"resuming run {record.run_id} ({record.status}) on {csv.name}; checkpoints: {options.database}")
-        engine = build_engine(csv, llm, store)
+        engine = build_engine(csv, llm, store, timeline.step)
         return await _follow(engine.resume_stream(record.thread_id), report, timeline)
     finally:
         store.close()
@@ -151,8 +157,11 @@ def _publish(result: dict[str, Any], report: Path) -> Outcome:
     return Outcome("success", made["report.md"].decode("utf-8"), files)
 
 
-def _find(store: SqliteStore, options: Options) -> tuple[RunRecord, dict[str, Any]]:
-    """Return the newest run if its report is still to be written, else the newest unfinished one, and its inputs."""
+def _find(store: SqliteStore, options: Options) -> tuple[RunRecord, dict[str, Any]] | None:
+    """Return the newest run if its report is still to be written, else the newest unfinished one, and its inputs.
+
+    None where the newest run is complete and no other is unfinished.
+    """
     runs = [run for run in store.runs(RUNS_LOOKED_AT) if run.pipeline == PIPELINE]
     if runs and runs[0].status == "success":
         inputs = _inputs(store, runs[0])
@@ -163,14 +172,18 @@ def _find(store: SqliteStore, options: Options) -> tuple[RunRecord, dict[str, An
         # Only the newest run of a thread can be continued.
         if run.status in UNFINISHED and store.head(run.thread_id).run.run_id == run.run_id:
             return run, _inputs(store, run)
-    told = "its latest run ended and its report is written" if runs else "it holds no run"
+    if runs and runs[0].status == "success":
+        return None
+    told = f"its latest run ended as {runs[0].status}" if runs else "it holds no run"
     raise NothingToResume(f"nothing to resume in {options.database}: {told}; start with `hagane demo`")
 
 
 def _inputs(store: SqliteStore, run: RunRecord) -> dict[str, Any]:
     checkpoint = store.head(run.thread_id).checkpoint
     if checkpoint is None:
-        raise NothingToResume(f"run {run.run_id} was stopped before its first checkpoint: start anew with `hagane demo`")
+        raise NothingToResume(
+            f"run {run.run_id} was stopped before its first checkpoint: start anew with `hagane demo`"
+        )
     inputs: dict[str, Any] = store.load(checkpoint)["inputs"].value()
     return inputs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ The answer is a JSON object with these keys:
   rows whose group_by cell is empty belong to the group "(missing)"
 Import nothing but: {imports}.
 """
+
+
+Tell = Callable[[Mapping[str, Any]], None]
+"""Is told of each step of the agent: a dict with step, status, observation and duration_ms."""
+
+
+def silent(step: Mapping[str, Any]) -> None:
+    """Tell nobody."""
 
 
 class LoadStage:
@@ -60,7 +68,8 @@ class LoadStage:
 class AnalyseStage(CodeActAgent):
     """Has the model write the program that summarises the table, and scores how much of the summary is there."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, tell: Tell = silent) -> None:
+        self._tell = tell
         super().__init__(llm, name="analyse", approve=approve, max_steps=6, step_timeout=60.0)
 
     def _prepare(self, input_data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -72,6 +81,8 @@ class AnalyseStage(CodeActAgent):
 
     def _finish(self, input_data: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         table = output_of(input_data, "load")
+        for step in result["steps"]:
+            self._tell(step)
         summary = result["answer"] or {}
         groups = checks.group_values(table["data"], table["group_by"])
         return {

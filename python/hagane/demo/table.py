@@ -41,7 +41,9 @@ class Table:
         writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(self.columns)
         for row in self.rows[:count]:
-            writer.writerow([_number_cell(cell) if is_number else cell for cell, is_number in zip(row, numeric, strict=True)])
+            writer.writerow(
+                [_number_cell(cell) if is_number else cell for cell, is_number in zip(row, numeric, strict=True)]
+            )
         return buffer.getvalue().encode("utf-8")
 
 
@@ -78,7 +80,9 @@ def parse_table(data: bytes, name: str) -> Table:
         if column not in numeric and any(row[index].strip().casefold() not in MISSING for row in cells)
     ]
     if not numeric:
-        raise InputError(f"{name} has no numeric column: at least one column must hold only numbers (or missing values)")
+        raise InputError(
+            f"{name} has no numeric column: at least one column must hold only numbers (or missing values)"
+        )
     if not words:
         raise InputError(f"{name} has no text column: at least one column must hold words to group by")
     return Table(columns, cells, numeric, words)

@@ -37,6 +37,12 @@ class Timeline:
         if method is not None:
             method(event)
 
+    def step(self, step: Mapping[str, Any]) -> None:
+        """Write a step of the agent: a program that ran, and what came of it."""
+        told = "" if step["status"] == "answered" else ": " + one_line(step["observation"].split("\n", 1)[0], 120)
+        line = f"  step {step['step']} {step['status'].replace('_', ' ')}{told}"
+        self._write(self._paint("dim", line))
+
     def _on_resumed(self, event: Mapping[str, Any]) -> None:
         kept = ", ".join(event["accepted"]) or "nothing yet"
         self._write(self._paint("turn", f"» resumed at {event['stage']}; accepted before and not repeated: {kept}"))
@@ -60,7 +66,9 @@ class Timeline:
         self._row(event, "dim", "accepted, checkpoint taken")
 
     def _on_retry(self, event: Mapping[str, Any]) -> None:
-        self._write(self._paint("turn", f"↻ retry {event['stage']}, attempt {event['attempt']}, with feedback{_why(event)}"))
+        self._write(
+            self._paint("turn", f"↻ retry {event['stage']}, attempt {event['attempt']}, with feedback{_why(event)}")
+        )
 
     def _on_rollback(self, event: Mapping[str, Any]) -> None:
         line = f"↶ rollback {event['to_stage']} ◀── {event['from_stage']}, with feedback{_why(event)}"
