@@ -25,3 +25,17 @@ fn lookup<'py>(py: Python<'py>, class: &'static str) -> PyResult<Bound<'py, PyTy
         .cast_into::<PyType>()
         .map_err(|_| PyImportError::new_err(format!("hagane.errors.{class} is not a class")))
 }
+
+impl From<crate::sandbox::SandboxError> for PyErr {
+    fn from(error: crate::sandbox::SandboxError) -> Self {
+        use crate::sandbox::SandboxError as E;
+        let message = error.to_string();
+        match error {
+            E::Unavailable { .. } => raise("SandboxUnavailable", message),
+            E::Start { .. } => raise("SandboxStartError", message),
+            E::Broken(_) => raise("ProviderError", message),
+            E::Closed => raise("SandboxClosedError", message),
+            E::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A listener for scrapes on a thread of its own: it answers while the program is busy, whatever it does.
+
+mod connection;
+mod descriptors;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use super::error::MetricError;
+use super::registry::Registry;
+use descriptors::Descriptors;
+
+// Every server that is open in this process. Like the writers' locks this one is only held with the GIL.
+static OPEN: Mutex<Vec<Arc<Server>>> = Mutex::new(Vec::new());
+
+/// An open listener. It goes on until `close`, also when nobody holds it any more.
+pub struct Server {
+    address: SocketAddr,
+    descriptors: Arc<Descriptors>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// The address it listens on, with the port that the system chose if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it still listens, as far as this process is concerned.
+    pub fn is_open(&self) -> bool {
+        lock(&self.running).is_some()
+    }
+
+    /// Takes no more connections, lets those under way end (for a second at most) and frees the port.
+    pub fn close(&self) {
+        let running = lock(&self.running).take();
+        lock(&OPEN).retain(|server| !std::ptr::eq(Arc::as_ptr(server), self));
+        if let Some(Running { stop, thread }) = running {
+            // An error of either says that the thread has ended by itself, which is what is wanted.
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens a listener that shows `registry` at /metrics. Port 0 picks a free one.
+pub fn serve(registry: Arc<Registry>, host: &str, port: u32) -> Result<Arc<Server>, MetricError> {
+    let (host, port) = (host.to_owned(), check_port(host, port)?);
+    let address = resolve(&host, port)?;
+    let bind = |source| MetricError::Bind { host: host.clone(), port, source };
+    let listener = TcpListener::bind(address).map_err(bind)?;
+    listener.set_nonblocking(true).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    start(registry, listener, address).map_err(|source| MetricError::Start { source })
+}
+
+fn start(registry: Arc<Registry>, listener: TcpListener, address: SocketAddr) -> io::Result<Arc<Server>> {
+    let descriptors = Arc::new(Descriptors::new(listener.as_raw_fd()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let (stop, stopped) = oneshot::channel();
+    let of_thread = Arc::clone(&descriptors);
+    let thread = thread::Builder::new()
+        .name("hagane-metrics".to_owned())
+        .spawn(move || runtime.block_on(connection::accept(listener, registry, of_thread, stopped)))?;
+    let running = Mutex::new(Some(Running { stop, thread }));
+    let server = Arc::new(Server { address, descriptors, running });
+    lock(&OPEN).push(Arc::clone(&server));
+    Ok(server)
+}
+
+/// For a child after `fork()`: forgets the parent's servers, which have no thread here, and returns the descriptors
+/// that the child must close. As long as it holds them, the parent's port stays taken and scrapes wait in its backlog.
+pub fn abandon_inherited() -> Vec<RawFd> {
+    let servers = std::mem::take(&mut *lock(&OPEN));
+    for server in &servers {
+        // Dropping these would detach a thread that is not here and wake an event loop that is the parent's.
+        std::mem::forget(lock(&server.running).take());
+    }
+    servers.iter().flat_map(|server| server.descriptors.open()).collect()
+}
+
+fn check_port(host: &str, port: u32) -> Result<u16, MetricError> {
+    u16::try_from(port).map_err(|_| MetricError::Address {
+        host: host.to_owned(),
+        port,
+        reason: "a port is a number from 0 to 65535".to_owned(),
+    })
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, MetricError> {
+    let unknown = |reason| MetricError::Address { host: host.to_owned(), port: port.into(), reason };
+    let mut found = (host, port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
+    found.next().ok_or_else(|| unknown("the host has no address".to_owned()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is replaced whole, so a panic elsewhere leaves nothing half-done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

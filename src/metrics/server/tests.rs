@@ -1,0 +1,92 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::*;
+
+fn ask(server: &Server, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+fn open() -> Arc<Server> {
+    let registry = Arc::new(Registry::default());
+    registry.counter("m_total", "", Some(&[])).unwrap();
+    serve(registry, "127.0.0.1", 0).unwrap()
+}
+
+#[test]
+fn only_get_and_head_of_the_metrics_path_show_them() {
+    let server = open();
+    let shown = ask(&server, "GET /metrics?name=x");
+    assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"), "{shown}");
+    assert!(shown.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{shown}");
+    assert!(shown.ends_with("\r\n\r\n# TYPE m_total counter\nm_total 0\n"), "{shown}");
+    let head = ask(&server, "HEAD /metrics");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(head.contains("content-length: 33\r\n"), "{head}");
+    assert!(ask(&server, "GET /").starts_with("HTTP/1.1 404 "));
+    let refused = ask(&server, "POST /metrics");
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
+    server.close();
+}
+
+#[test]
+fn a_closed_server_frees_its_port_and_may_be_closed_again() {
+    let server = open();
+    let port = server.address().port();
+    let waiting = TcpStream::connect(server.address()).unwrap();
+    server.close();
+    server.close();
+    assert!(!server.is_open());
+    drop(waiting);
+    serve(Arc::default(), "127.0.0.1", port.into()).unwrap().close();
+}
+
+#[test]
+fn more_idle_clients_than_places_cannot_keep_a_server_from_closing() {
+    let server = open();
+    let idle: Vec<TcpStream> =
+        (0..2 * descriptors::CONNECTIONS).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+    server.close();
+    assert!(TcpStream::connect(server.address()).is_err());
+    drop(idle);
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_named_with_the_remedy() {
+    let server = open();
+    let port = server.address().port();
+    let taken = serve(Arc::default(), "127.0.0.1", port.into()).err().unwrap();
+    assert!(matches!(taken, MetricError::Bind { .. }));
+    assert!(taken.to_string().contains(&format!("port {port}: the port is in use; stop")), "{taken}");
+    server.close();
+    let elsewhere = serve(Arc::default(), "192.0.2.1", 0).err().unwrap();
+    assert!(matches!(elsewhere, MetricError::Bind { .. }), "{elsewhere}");
+    for (host, port) in [("127.0.0.1", 65_536), ("not a host", 0)] {
+        assert!(matches!(serve(Arc::default(), host, port), Err(MetricError::Address { .. })));
+    }
+}
+
+#[test]
+fn noted_descriptors_are_listed_until_their_guard_is_gone() {
+    let descriptors = Descriptors::new(3);
+    let first = descriptors.note(7);
+    let second = descriptors.note(8);
+    assert_eq!(descriptors.open(), [3, 7, 8]);
+    drop(first);
+    descriptors.forget_listener();
+    assert_eq!(descriptors.open(), [8]);
+    drop(second);
+    assert!(
+        (0..descriptors::CONNECTIONS as i32)
+            .map(|at| descriptors.note(at))
+            .collect::<Vec<_>>()
+            .iter()
+            .all(Option::is_some)
+    );
+}
