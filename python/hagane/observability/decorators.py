@@ -6,7 +6,7 @@ import inspect
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar, overload
 
 from hagane.observability import standard
@@ -40,14 +40,14 @@ def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
     if isinstance(func, (classmethod, staticmethod)):
         return type(func)(_decorate(func.__func__, agent, namespace))
     in_class = _in_class_body(func, namespace)
-    run_of = _namer(func, agent, in_class=in_class)
-    wrapper = _wrap(func, run_of)
+    takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
+    wrapper = _wrap(func, _starter(func, agent, in_class=in_class, takes_self=takes_self))
     wrapper.__hagane_tracked__ = True
     if agent is not None:
         standard.declare_agent(agent)
-    elif in_class:
+    elif in_class and takes_self:
         declare_with_class(namespace, agent_name)
-    else:
+    elif not takes_self:
         standard.declare_agent(_function_name(func))
     return wrapper
 
@@ -71,11 +71,19 @@ def agent_name(owner: Any) -> str:
     return name if isinstance(name, str) and name else kind.__name__
 
 
-def _namer(func: Any, agent: str | None, *, in_class: bool) -> Callable[[tuple[Any, ...]], _Run]:
-    fallback = agent or _function_name(func)
-    # A method that is wrapped later, outside of its class body, still has an owner as its first argument.
-    method = agent is None and (in_class or next(iter(_parameters(func)), None) in ("self", "cls"))
-    return lambda args: _Run(agent_name(args[0]) if method and args else fallback)
+def _starter(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> Callable[[tuple[Any, ...]], _Run]:
+    name = _function_name(func)
+
+    def is_owner(first: Any) -> bool:
+        # A static method's first argument is anything; a method whose first is not called self has itself.
+        return takes_self or (in_class and inspect.getattr_static(first, name, None) is not None)
+
+    def start(args: tuple[Any, ...]) -> _Run:
+        if agent is None and args and is_owner(args[0]):
+            return _Run(agent_name(args[0]))
+        return _Run(agent or name)
+
+    return start
 
 
 def _parameters(func: Any) -> list[str]:
@@ -85,6 +93,10 @@ def _parameters(func: Any) -> list[str]:
         return []
 
 
+# Bounded, because names may come from outside; forgetting one costs a few lookups and nothing else.
+_declare_once = lru_cache(maxsize=1024)(standard.declare_agent)
+
+
 class _Run:
     """One run, from its start to its one end."""
 
@@ -92,7 +104,7 @@ class _Run:
 
     def __init__(self, agent: str) -> None:
         self.agent = agent
-        standard.declare_agent(agent)
+        _declare_once(agent)
         standard.agent_started(agent)
         self.start = time.perf_counter()
 

@@ -95,10 +95,11 @@ class Families(NamedTuple):
 def register(registry: _core.MetricsRegistry) -> Families:
     """Create the standard families in `registry`, or find them there; MetricError if something else has a name."""
     families = Families({}, {}, {})
-    for _, name, description, label_names, buckets in (d for d in _ALL if d.kind == "histogram"):
-        families.histograms[name] = registry.histogram(name, description, label_names, buckets)
-    for _, name, description, label_names, _ in (d for d in _ALL if d.kind == "counter"):
-        families.counters[name] = registry.counter(name, description, label_names)
-    for _, name, description, label_names, _ in (d for d in _ALL if d.kind == "gauge"):
-        families.gauges[name] = registry.gauge(name, description, label_names)
+    for kind, name, description, label_names, buckets in _ALL:
+        if kind == "counter":
+            families.counters[name] = registry.counter(name, description, label_names)
+        elif kind == "gauge":
+            families.gauges[name] = registry.gauge(name, description, label_names)
+        else:
+            families.histograms[name] = registry.histogram(name, description, label_names, buckets)
     return families

@@ -33,6 +33,7 @@ __all__ = [
     "declare_llm",
     "declare_sandbox",
     "declare_stage",
+    "declare_store",
     "gate_verdict",
     "llm_call",
     "rollback",
@@ -183,6 +184,13 @@ def sandbox_run(provider: str, outcome: str, seconds: float) -> None:
     """Count one run of code, outcome is one of `SANDBOX_OUTCOMES`."""
     FAMILIES.counters["sandbox_execution_total"].labels(provider, outcome).inc(1)
     FAMILIES.histograms["sandbox_execution_duration_seconds"].labels(provider).observe(seconds)
+
+
+@_quiet
+def declare_store(store: str) -> None:
+    """Create every series of this checkpoint store at 0."""
+    FAMILIES.counters["checkpoint_bytes_total"].labels(store)
+    FAMILIES.histograms["checkpoint_duration_seconds"].labels(store)
 
 
 @_quiet

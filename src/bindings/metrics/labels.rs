@@ -15,7 +15,7 @@ pub(super) fn exact<C: Cell>(
     values: &Bound<'_, PyTuple>,
     by_name: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Arc<Series<C>>> {
-    let Some(by_name) = by_name else {
+    let Some(by_name) = by_name.filter(|by_name| !by_name.is_empty()) else {
         let texts: Vec<String> = values.iter().map(|value| text(&value)).collect::<PyResult<_>>()?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         return family.series(LabelSet::Values(&texts)).map_err(metric_error);
