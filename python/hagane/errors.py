@@ -1,6 +1,6 @@
 """Every exception that hagane raises on purpose, in one tree.
 
-A class also inherits the builtin that fits, so `except ValueError` keeps working in programs that know nothing of hagane.
+A class also inherits the builtin that fits, so `except ValueError` keeps working in programs that do not know hagane.
 """
 
 from __future__ import annotations

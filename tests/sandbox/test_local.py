@@ -133,8 +133,13 @@ async def test_an_impossible_timeout_is_refused(sandbox: LocalProvider, timeout:
 
 
 async def test_runs_share_nothing(sandbox: LocalProvider) -> None:
-    plant = "open('/tmp/x', 'w').write('1'); open('/dev/shm/x', 'w').write('1'); open('x', 'w').write('1'); import builtins; builtins.x = 1"
-    await sandbox.execute(plant)
+    plant = """
+    for name in ("/tmp/x", "/dev/shm/x", "x"):
+        open(name, "w").write("1")
+    import builtins
+    builtins.x = 1
+    """
+    assert (await sandbox.execute(textwrap.dedent(plant))).success
     seen = await sandbox.execute(
         "import os; print([os.path.exists(p) for p in ('/tmp/x', '/dev/shm/x', 'x')], 'x' in dir(__builtins__))"
     )
@@ -200,7 +205,8 @@ async def test_a_dead_supervisor_is_replaced(sandbox: LocalProvider) -> None:
 
 
 def test_a_killed_host_leaves_nothing_behind() -> None:
-    program = "import hagane.sandbox as s; s.get_sandbox('local').run('import os, time\\nif os.fork(): pass\\ntime.sleep(300)')"
+    code = "import os, time; os.fork(); time.sleep(300)"
+    program = f"from hagane.sandbox import get_sandbox; get_sandbox('local').run({code!r})"
     host = subprocess.Popen([sys.executable, "-c", program])
     below: list[int] = []
     while len(below) < 4:  # supervisor, init, worker, its child
