@@ -77,8 +77,8 @@ lint-python: build
 
 .PHONY: lint-deny
 lint-deny:
-	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; \
-	else echo 'cargo-deny is not installed (cargo install cargo-deny); licences and bans were not checked'; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error --all-features check bans licenses sources; \
+	else echo 'cargo-deny is not installed (cargo install --locked cargo-deny); licences and bans were not checked'; fi
 
 .PHONY: bench
 bench: build ## run the benchmarks in benches/

@@ -1,6 +1,6 @@
 //! The one table that turns an error of the core into an exception of `hagane.errors`.
 
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -26,18 +26,17 @@ fn lookup<'py>(py: Python<'py>, class: &'static str) -> PyResult<Bound<'py, PyTy
         .map_err(|_| PyImportError::new_err(format!("hagane.errors.{class} is not a class")))
 }
 
-impl From<crate::sandbox::SandboxError> for PyErr {
-    fn from(error: crate::sandbox::SandboxError) -> Self {
-        use crate::sandbox::SandboxError as E;
-        let message = error.to_string();
-        match error {
-            E::Unavailable { .. } => raise("SandboxUnavailable", message),
-            E::Start { .. } => raise("SandboxStartError", message),
-            E::Broken(_) => raise("ProviderError", message),
-            E::Closed => raise("SandboxClosedError", message),
-            E::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
-        }
-    }
+/// Faults of a sandbox; a request that is not well formed is a `ValueError`.
+pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
+    use crate::sandbox::SandboxError;
+    let class = match &error {
+        SandboxError::Unavailable { .. } => "SandboxUnavailable",
+        SandboxError::Start { .. } => "SandboxStartError",
+        SandboxError::Broken(_) => "ProviderError",
+        SandboxError::Closed => "SandboxClosedError",
+        SandboxError::Invalid(_) => return PyValueError::new_err(error.to_string()),
+    };
+    raise(class, error.to_string())
 }
 
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
