@@ -1,1 +1,1 @@
-"""The demonstration: a table is loaded, analysed by a CodeActAgent, judged by gates and reported, with rollback and resume."""
+"""The demonstration: a table is loaded, analysed by a CodeActAgent, judged by gates, and reported."""

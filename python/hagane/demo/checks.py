@@ -1,4 +1,4 @@
-"""What the gates judge by: how much of the asked-for summary is there, and whether it speaks of every row of the file."""
+"""What the gates judge by: how much of the summary is there, and whether it speaks of every row of the file."""
 
 from __future__ import annotations
 

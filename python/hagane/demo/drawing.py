@@ -70,8 +70,8 @@ def panel(column: str, means: list[tuple[str, float | None]], left: int, top: in
             y, base = vertical(max(value, 0.0)), vertical(min(value, 0.0))
             title = html.escape(f"{plain(group, 60)}: {number(value)}")
             parts.append(
-                f'<rect x="{x + slot * 0.15:.1f}" y="{y:.1f}" width="{slot * 0.7:.1f}" height="{max(base - y, 0.5):.1f}" '
-                f'fill="{COLOURS[place % len(COLOURS)]}"><title>{title}</title></rect>'
+                f'<rect x="{x + slot * 0.15:.1f}" y="{y:.1f}" width="{slot * 0.7:.1f}" '
+                f'height="{max(base - y, 0.5):.1f}" fill="{COLOURS[place % len(COLOURS)]}"><title>{title}</title></rect>'
             )
         crowded = len(means) > 4
         centre, below = x + slot / 2, top + PANEL_HEIGHT - BOTTOM + 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 
 ALLOWED_IMPORTS = frozenset(
-    ["collections", "csv", "dataclasses", "datetime", "decimal", "fractions", "functools", "itertools", "json", "math", "operator", "re", "statistics", "string", "typing"]
+    {"collections", "csv", "dataclasses", "datetime", "decimal", "fractions", "functools", "itertools", "json", "math"}
+    | {"operator", "re", "statistics", "string", "typing"}
 )
 REFUSED_NAMES = frozenset({"__import__", "eval", "exec", "compile", "breakpoint", "input"})
 

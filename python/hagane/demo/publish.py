@@ -14,7 +14,7 @@ class OutputError(OSError):
 
 
 def check_writable(directory: Path) -> None:
-    """Make the directory and try to write in it. Raises OutputError before any work is spent on a report for nowhere."""
+    """Make the directory and write in it. Raises OutputError before work is spent on a report for nowhere."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as handle:

@@ -35,7 +35,8 @@ def mean(values):
 
 
 def describe(values):
-    return {{"count": len(values), "mean": mean(values), "min": min(values, default=None), "max": max(values, default=None)}}
+    low, high = min(values, default=None), max(values, default=None)
+    return {{"count": len(values), "mean": mean(values), "min": low, "max": high}}
 
 
 answer = {{"rows": len(rows), "overall": {{column: describe(numbers(column, rows)) for column in NUMERIC}}}}
@@ -91,7 +92,7 @@ def misspelt(name: str, columns: Sequence[str]) -> str:
 
 
 def _line(text: str, mark: str) -> Any:
-    """Read the JSON value of the line that begins with `mark`; JSON holds no raw newline, so a header cannot fake one."""
+    """Read the JSON value of the line that begins with `mark`; a header cannot fake one, as JSON has no raw newline."""
     for line in text.split("\n"):
         if line.startswith(mark):
             return json.loads(line[len(mark) :])

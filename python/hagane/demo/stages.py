@@ -20,7 +20,7 @@ TASK = """\
 Summarise the table in the file 'data.csv' (UTF-8, commas, one header line; an empty cell is a missing value).
 The answer is a JSON object with these keys:
 - "rows": the number of data rows
-- "overall": for each numeric column an object with "count", "mean", "min" and "max" of its values (null where it has none)
+- "overall": for each numeric column an object with "count", "mean", "min" and "max" (null where it has no values)
 - "groups": for each value of the group_by column an object with "rows" and "means" (numeric column -> mean or null);
   rows whose group_by cell is empty belong to the group "(missing)"
 Import nothing but: {imports}.
@@ -36,12 +36,12 @@ def silent(step: Mapping[str, Any]) -> None:
 
 
 class LoadStage:
-    """Reads and validates the file. The first look takes half of the rows; told that this was not enough, all of them."""
+    """Reads and validates the file. The first look takes half of the rows; told that this is not enough, all."""
 
     name = "load"
 
     async def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Take `csv_path` and `csv_sha256`; give columns, types, the rows as normalised CSV, and how many of them there are."""
+        """Take `csv_path` and `csv_sha256`; give columns, types, the rows as normalised CSV, and their number."""
         path = Path(inputs["csv_path"])
         everything = bool(inputs.get("_feedback"))
         return await asyncio.to_thread(self._load, path, inputs["csv_sha256"], everything=everything)

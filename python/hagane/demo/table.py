@@ -69,7 +69,7 @@ def parse_table(data: bytes, name: str) -> Table:
     for line, row in rows:
         if len(row) != len(header):
             raise InputError(
-                f"{name}, line {line}: {len(row)} fields where the header has {len(header)}; correct the row or its quotes"
+                f"{name}, line {line}: {len(row)} fields, the header has {len(header)}; correct the row or its quotes"
             )
     columns = _column_names(header)
     cells = [row for _, row in rows]
