@@ -16,12 +16,12 @@ TRACKED = "__hagane_tracked__"
 
 
 def instance_of(agent: Any) -> Any:
-    """An instance for a class, anything else as it is."""
+    """Make an instance of a class, leave anything else as it is."""
     return agent() if isinstance(agent, type) else agent
 
 
 def entry_point(agent: Any, stage: str) -> Callable[[dict[str, Any]], Any]:
-    """What to call: the first of `run`, `invoke`, `process`, or the agent itself.
+    """Find what to call: the first of `run`, `invoke`, `process`, or the agent itself.
 
     Raises:
         PipelineError: there is nothing to call.
@@ -39,7 +39,7 @@ def entry_point(agent: Any, stage: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def agent_name(agent: Any) -> str:
-    """The agent's `name` if it has one, else that of its function or class."""
+    """Give the agent's `name` if it has one, else that of its function or class."""
     for source in (getattr(agent, "name", None), getattr(agent, "__name__", None)):
         if isinstance(source, str) and source:
             return source
@@ -90,7 +90,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def as_dict(result: Any) -> dict[str, Any]:
-    """A stage's output is a dict: None is empty, models are dumped, anything else goes under `result`."""
+    """Make a dict of a stage's output: None is empty, models are dumped, anything else goes under `result`."""
     if result is None:
         return {}
     if isinstance(result, Mapping):

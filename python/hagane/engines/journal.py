@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -52,21 +53,21 @@ class Journal:
         self._epoch = head.epoch
         self._seq = head.last_seq
 
-    def note(self, type: str, **body: Any) -> None:  # noqa: A002: the events' own word
+    def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
         self._seq += 1
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        event = {"seq": self._seq, "type": type, "at": self._environment.clock(), **bounded(body), **names}
+        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
         self._unsaved.append(event)
         self.history.append(event)
 
     def drain(self) -> list[Event]:
-        """Saved events that nobody was given yet."""
+        """Give out saved events that nobody was given yet."""
         events, self._outbox = self._outbox, []
         return events
 
     def blob(self, key: str, value: Any) -> _core.Blob:
-        """The blob of a part of the state. The same object under the same key is encoded once.
+        """Encode a part of the state. The same object under the same key is encoded once.
 
         Raises:
             SnapshotError: the value cannot be stored without loss; the message gives its path.
@@ -101,7 +102,7 @@ class Journal:
         self._saved(events)
 
     def commit_now(self, status: str, state: Mapping[str, Any], label: str) -> None:
-        """The same without an event loop: for a run that is being cancelled or closed."""
+        """Do the same without an event loop: for a run that is being cancelled or closed."""
         events = self._unsaved
         if self.store is not None:
             self._write(self._prepare(status, state, label), events)
@@ -113,7 +114,7 @@ class Journal:
     def _write(self, prepared: Prepared, events: list[Event]) -> None:
         if self.store is None:
             return
-        status, state, label = prepared
+        _, state, label = prepared
         begun = self._environment.monotonic()
         rows = [_row(event) for event in events]
         written = self._begin(rows, state, label) if self._epoch is None else self._append(prepared, rows)
@@ -158,10 +159,8 @@ class Journal:
 
 async def _outlast(writing: asyncio.Future[None]) -> None:
     while not writing.done():
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.wait([writing])
-        except asyncio.CancelledError:
-            continue
 
 
 def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
@@ -170,7 +169,7 @@ def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:
-    """A stored run's events, as `run_stream` gave them.
+    """Read a stored run's events, as `run_stream` gave them.
 
     Raises:
         UnknownRun: the store has no such run.
