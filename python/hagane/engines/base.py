@@ -71,6 +71,7 @@ class EngineParts:
                 setattr(self._config, name, value)
             else:
                 self._config.extra[name] = value
+        self._flow = None
         return self
 
     # --- AgentFlow's inheritance protocol ---
