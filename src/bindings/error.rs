@@ -1,6 +1,6 @@
 //! The one table that turns an error of the core into an exception of `hagane.errors`.
 
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -24,6 +24,35 @@ fn lookup<'py>(py: Python<'py>, class: &'static str) -> PyResult<Bound<'py, PyTy
         .getattr(PyString::intern(py, class))?
         .cast_into::<PyType>()
         .map_err(|_| PyImportError::new_err(format!("hagane.errors.{class} is not a class")))
+}
+
+/// Faults of a sandbox; a request that is not well formed is a `ValueError`.
+pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
+    use crate::sandbox::SandboxError;
+    let class = match &error {
+        SandboxError::Unavailable { .. } => "SandboxUnavailable",
+        SandboxError::Start { .. } => "SandboxStartError",
+        SandboxError::Broken(_) => "ProviderError",
+        SandboxError::Closed => "SandboxClosedError",
+        SandboxError::Invalid(_) => return PyValueError::new_err(error.to_string()),
+    };
+    raise(class, error.to_string())
+}
+
+/// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
+pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
+    use crate::metrics::MetricError::{Address, Bind, Start};
+    match &error {
+        Bind { source, .. } | Start { source } => {
+            let arguments = (source.raw_os_error(), error.to_string());
+            Python::attach(|py| match lookup(py, "MetricsServerError") {
+                Ok(kind) => PyErr::from_type(kind, arguments),
+                Err(error) => error,
+            })
+        }
+        Address { .. } => raise("MetricsServerError", error.to_string()),
+        _ => raise("MetricError", error.to_string()),
+    }
 }
 
 /// Errors of the checkpoint stores.

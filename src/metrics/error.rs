@@ -111,7 +111,7 @@ pub enum MetricError {
         /// The host as given.
         host: String,
         /// The port as given.
-        port: u32,
+        port: i64,
         /// What is wrong with it.
         reason: String,
     },

@@ -12,7 +12,7 @@ mod registry;
 mod server;
 mod text;
 
-pub use cells::{Bounds, Cell, Counter, Gauge, Histogram, HistogramSnapshot, Kind};
+pub use cells::{Bounds, Cell, Counter, DEFAULT_BOUNDS, Gauge, Histogram, HistogramSnapshot, Kind};
 pub use error::MetricError;
 pub use family::{DEFAULT_SERIES_LIMIT, Family, LabelSet, OVERFLOW, Series};
 pub use registry::{AnyFamily, Registry};

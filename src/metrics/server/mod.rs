@@ -107,7 +107,7 @@ pub fn abandon_inherited() -> Vec<RawFd> {
 }
 
 /// The address of a host and a port. May ask a name server, so a caller lets go of what others wait for.
-pub fn resolve(host: &str, port: u32) -> Result<SocketAddr, MetricError> {
+pub fn resolve(host: &str, port: i64) -> Result<SocketAddr, MetricError> {
     let refuse = |reason: String| MetricError::Address { host: host.to_owned(), port, reason };
     let number = u16::try_from(port).map_err(|_| refuse("a port is a number from 0 to 65535".to_owned()))?;
     let mut found = (host, number).to_socket_addrs().map_err(|error| refuse(error.to_string()))?;

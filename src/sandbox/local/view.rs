@@ -1,0 +1,79 @@
+//! Which parts of the host's file system a sandbox shows, read-only.
+
+use std::path::{Path, PathBuf};
+
+use crate::sandbox::Interpreter;
+
+/// Where shared libraries live on the distributions that matter, and the loader's own files.
+const LIBRARIES: &[&str] = &[
+    "/lib64",
+    "/usr/lib64",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib/ld-linux-aarch64.so.1",
+    "/etc/ld.so.cache",
+    "/usr/share/zoneinfo",
+];
+
+/// Device nodes that programs expect; all are harmless.
+pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// What to show: links of the root folder, and trees in an order in which no tree hides a later one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct View {
+    /// Links such as `/lib -> usr/lib`, made again in the sandbox.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// Trees to show, at their real paths or at the path of an alias below a link-free parent.
+    pub trees: Vec<PathBuf>,
+}
+
+/// Plan the view for an interpreter.
+pub fn plan(interpreter: &Interpreter) -> View {
+    let links: Vec<(PathBuf, PathBuf)> = ["/lib", "/lib64", "/bin"]
+        .iter()
+        .filter_map(|path| Some((PathBuf::from(path), std::fs::read_link(path).ok()?)))
+        .collect();
+    let behind_a_link = |path: &Path| links.iter().any(|(link, _)| path.starts_with(link));
+    let libraries = LIBRARIES.iter().map(PathBuf::from);
+    let mut trees: Vec<PathBuf> = libraries
+        .chain(interpreter.trees.iter().cloned())
+        .map(|path| if behind_a_link(&path) { std::fs::canonicalize(&path).unwrap_or(path) } else { path })
+        .filter(|path| path.exists())
+        .collect();
+    trees.sort();
+    trees.dedup();
+    View { links, trees: outermost(trees) }
+}
+
+/// Drop trees that lie inside another one. Wants sorted paths, so that a parent comes before its children.
+fn outermost(sorted: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in sorted {
+        if !kept.iter().any(|outer| path.starts_with(outer)) {
+            kept.push(path);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_inside_another_is_shown_once() {
+        let paths = ["/a", "/a/b", "/ab", "/c/d"].map(PathBuf::from).to_vec();
+        assert_eq!(outermost(paths), ["/a", "/ab", "/c/d"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_view_shows_the_loader_and_no_home() {
+        let view = plan(&Interpreter { executable: "/usr/bin/python3".into(), trees: vec![] });
+        assert!(view.trees.iter().any(|tree| tree.to_string_lossy().contains("lib")));
+        for private in ["/home", "/root", "/etc", "/var", "/"] {
+            assert!(!view.trees.contains(&PathBuf::from(private)), "{private}");
+        }
+    }
+}
