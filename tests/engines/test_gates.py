@@ -4,13 +4,12 @@ import math
 from typing import Any
 
 import pytest
+from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
 from hagane.engines import EngineConfig, PipelineEngine, StageConfig
 from hagane.errors import PipelineError, UnknownStage
 from hagane.rollback import Store
 from hagane.validation import QualityGate, ValidationConfig
-
-from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
 
 async def test_a_failed_gate_retries_with_feedback(store: Store | None) -> None:
