@@ -115,6 +115,14 @@ async def test_fallback_stands_for_the_output_and_is_partial(fallback: Any) -> N
     assert "fallback_used" in kinds(events)
 
 
+@pytest.mark.parametrize("fallback", [lambda refused: refused["nothing"], lambda refused: [1]])
+async def test_a_fallback_that_does_not_work_fails_the_run(fallback: Any) -> None:
+    gate = QualityGate("g", lambda r: False, "fallback", stages=["a"], fallback=fallback)
+    events = await events_of(PipelineEngine(stages(a=lambda i: {}), quality_gates=[gate]), {})
+    assert events[-1]["status"] == "failed"
+    assert "the fallback failed" in events[-1]["reason"]
+
+
 async def test_abort_outranks_every_other_failure_and_all_verdicts_are_kept() -> None:
     gates = [
         QualityGate("soft", lambda r: False, "retry", stages=["a"]),

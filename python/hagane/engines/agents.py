@@ -38,12 +38,17 @@ def entry_point(agent: Any, stage: str) -> Callable[[dict[str, Any]], Any]:
     )
 
 
-def agent_name(agent: Any) -> str:
-    """Give the agent's `name` if it has one, else that of its function or class."""
+def agent_name(agent: Any, stage: str) -> str:
+    """The agent's `name` if it has one, else that of its function or class; a lambda goes by its stage."""
     for source in (getattr(agent, "name", None), getattr(agent, "__name__", None)):
         if isinstance(source, str) and source:
-            return source
+            return stage if source == "<lambda>" else source
     return type(agent).__name__
+
+
+def counts_itself(agent: Any, stage: str) -> bool:
+    """Whether the agent reports its own runs (`@metrics_tracked`), so that nobody else may count them."""
+    return bool(getattr(entry_point(agent, stage), TRACKED, False))
 
 
 async def initialize(agent: Any) -> None:
@@ -62,17 +67,19 @@ async def call(agent: Any, stage: str, inputs: dict[str, Any], environment: Envi
     it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
     """
     function = entry_point(agent, stage)
-    if getattr(function, TRACKED, False):
+    if counts_itself(agent, stage):
         return as_dict(await _invoke(function, inputs))
-    begun, status = environment.monotonic(), "error"
-    name = agent_name(agent)
+    begun, status = environment.monotonic(), "cancelled"
+    name = agent_name(agent, stage)
+    standard.agent_started(name)
     try:
         result = as_dict(await _invoke(function, inputs))
         status = "success"
-    except asyncio.CancelledError:
-        status = "cancelled"
+    except Exception:
+        status = "error"
         raise
     finally:
+        standard.agent_ended(name)
         standard.agent_run(name, status, environment.monotonic() - begun)
     return result
 

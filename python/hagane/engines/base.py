@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hagane import _core
-from hagane.engines.agents import agent_name, entry_point, initialize, instance_of
+from hagane.engines.agents import agent_name, counts_itself, entry_point, initialize, instance_of
 from hagane.engines.checks import Checks, Policy, build_checks
 from hagane.engines.config import EngineConfig, StageConfig
 from hagane.engines.environment import Environment
@@ -150,7 +150,8 @@ class EngineParts:
         for stage in pipeline.stages:
             standard.declare_stage(pipeline.name, stage.name)
             for agent in stage.agents:
-                standard.declare_agent(agent_name(agent))
+                if not counts_itself(agent, stage.name):
+                    standard.declare_agent(agent_name(agent, stage.name))
             if stage.config.gate or stage.config.review:
                 standard.declare_gate(pipeline.name, stage.name)
         for gate in pipeline.checks.gates:

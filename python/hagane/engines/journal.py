@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from hagane import _core
@@ -90,7 +92,7 @@ class Journal:
             return
         prepared, events = self._prepare(status, state, label), self._unsaved
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(None, partial(self._write, prepared, events))
+        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, events))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -155,6 +157,15 @@ class Journal:
     def _saved(self, events: list[Event]) -> None:
         self._unsaved = self._unsaved[len(events) :]
         self._outbox.extend(dict(event) for event in events)
+
+
+@cache
+def _writer(pid: int) -> ThreadPoolExecutor:
+    """One thread for all writes of this process (`pid`: a fork's child has none of its parent's threads).
+
+    Not the loop's own pool, which agents that block may fill up.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix=f"hagane-store-{pid}")
 
 
 async def _outlast(writing: asyncio.Future[None]) -> None:

@@ -94,6 +94,9 @@ class PipelineEngine(EngineParts):
     async def resume(self, thread_id: str, command: Any = None) -> dict[str, Any]:
         """Go on with the newest run of a thread from its last accepted stage; accepted stages are not repeated.
 
+        Whoever runs the thread at this moment loses it and gets `LeaseLost` at its next write, so be sure that the
+        former run is dead.
+
         A run that ended (success, partial, rejected) is not run again: its result is given once more.
 
         Raises:
@@ -118,10 +121,10 @@ class PipelineEngine(EngineParts):
         if head.run.status in ENDED:
             yield self._replay(store, head, pipeline)
             return
+        if head.run.status == "escalated":
+            raise PipelineError(_awaiting(thread_id, self._restore(store, head)[1]))
         head = store.adopt(thread_id)
         plan, progress = self._restore(store, head)
-        if head.run.status == "escalated":
-            raise PipelineError(_awaiting(thread_id, progress))
         journal = self._journal(thread_id, head.run.run_id)
         journal.continue_from(head)
         progress.ending = {}

@@ -72,7 +72,7 @@ class Run:
                 await self._prepare(action)
                 for event in self.journal.drain():
                     yield event
-                action = await self._perform(action)
+                action = await self._perform(action) if self.result is None else None
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
         except StoreError:
@@ -118,13 +118,18 @@ class Run:
             self.journal.note("skipped", **self._why(action), stage=stage.name, attempt=self._attempt)
         else:
             if action.kind == "fallback":
-                self._output = await self._substitute(action)
+                try:
+                    self._output = self._substitute(action)
+                except Exception as error:
+                    reason = f"the fallback failed: {type(error).__name__}: {error}"
+                    await self._end("failed", stage=stage.name, reason=reason)
+                    return
                 self.journal.note("fallback_used", **self._why(action), stage=stage.name, attempt=self._attempt)
             self.progress.outputs[stage.name] = self._output
         self.progress.feedback.pop(stage.name, None)
         self.journal.note("checkpoint", stage=stage.name, attempt=self._attempt)
 
-    async def _substitute(self, action: _core.Action) -> dict[str, Any]:
+    def _substitute(self, action: _core.Action) -> dict[str, Any]:
         gate = self.pipeline.checks.gate(action.check or 0)
         fallback = gate.fallback if gate is not None else {}
         made = fallback(isolate(self._output)) if callable(fallback) else fallback
