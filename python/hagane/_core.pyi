@@ -1,11 +1,12 @@
 """Types of the compiled module. One section per file of src/bindings."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import final
+from pathlib import Path
+from typing import Any, Final, final
 
-__file__: str
+from typing_extensions import Self
 
 __version__: str
 
@@ -19,16 +20,255 @@ def _shutdown_runtime() -> None: ...
 
 # --- metrics ---------------------------------------------------------------------------------------------------
 
+METRICS_CONTENT_TYPE: Final[str]
+
+@final
+class CounterChild:
+    def inc(self, value: float = 1.0) -> None: ...
+    def get(self) -> float: ...
+
+@final
+class GaugeChild:
+    def set(self, value: float) -> None: ...
+    def inc(self, value: float = 1.0) -> None: ...
+    def dec(self, value: float = 1.0) -> None: ...
+    def get(self) -> float: ...
+
+@final
+class HistogramChild:
+    def observe(self, value: float) -> None: ...
+    def get_stats(self) -> dict[str, Any]: ...
+
+@final
+class CounterFamily:
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def label_names(self) -> tuple[str, ...] | None: ...
+    def labels(self, *values: object, **by_name: object) -> CounterChild: ...
+    def child(self, labels: Mapping[str, object] | None = None) -> CounterChild: ...
+    def inc(self, value: float = 1.0, labels: Mapping[str, object] | None = None) -> None: ...
+    def get(self, labels: Mapping[str, object] | None = None) -> float: ...
+    def series(self) -> list[tuple[dict[str, str], float]]: ...
+
+@final
+class GaugeFamily:
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def label_names(self) -> tuple[str, ...] | None: ...
+    def labels(self, *values: object, **by_name: object) -> GaugeChild: ...
+    def child(self, labels: Mapping[str, object] | None = None) -> GaugeChild: ...
+    def set(self, value: float, labels: Mapping[str, object] | None = None) -> None: ...
+    def inc(self, value: float = 1.0, labels: Mapping[str, object] | None = None) -> None: ...
+    def dec(self, value: float = 1.0, labels: Mapping[str, object] | None = None) -> None: ...
+    def get(self, labels: Mapping[str, object] | None = None) -> float: ...
+    def series(self) -> list[tuple[dict[str, str], float]]: ...
+
+@final
+class HistogramFamily:
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def label_names(self) -> tuple[str, ...] | None: ...
+    @property
+    def buckets(self) -> tuple[float, ...]: ...
+    def labels(self, *values: object, **by_name: object) -> HistogramChild: ...
+    def child(self, labels: Mapping[str, object] | None = None) -> HistogramChild: ...
+    def observe(self, value: float, labels: Mapping[str, object] | None = None) -> None: ...
+    def get_stats(self, labels: Mapping[str, object] | None = None) -> dict[str, Any]: ...
+    def series(self) -> list[tuple[dict[str, str], dict[str, Any]]]: ...
+
+@final
+class MetricsRegistry:
+    def __new__(cls, series_limit: int = ...) -> MetricsRegistry: ...
+    def counter(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> CounterFamily: ...
+    def gauge(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> GaugeFamily: ...
+    def histogram(
+        self,
+        name: str,
+        description: str = "",
+        label_names: Sequence[str] | None = None,
+        buckets: Sequence[float] | None = None,
+    ) -> HistogramFamily: ...
+    def families(self) -> list[CounterFamily | GaugeFamily | HistogramFamily]: ...
+    def encode(self) -> str: ...
+
+@final
+class MetricsServer:
+    """A listener that answers GET /metrics until it is closed."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+def start_metrics_server(registry: MetricsRegistry, host: str, port: int) -> MetricsServer: ...
+def abandon_inherited_servers() -> list[int]: ...
+
 # --- validation ------------------------------------------------------------------------------------------------
 
+@final
+class StageRules:
+    """The rules of one stage."""
+
+    def __new__(
+        cls,
+        *,
+        required: Sequence[str],
+        schema: Mapping[str, Any] | None = None,
+        score_field: str | None = None,
+        minimum: float | None = None,
+    ) -> StageRules: ...
+    def check(self, output: Any) -> tuple[list[tuple[str, str, str, str]], float | None]:
+        """Everything that is wrong with `output` (path, rule, expected, actual), and its score."""
+
+def judge_score(score: Any, threshold: float) -> str:
+    """`passed`, `failed` or `error` for a score against a threshold."""
+
 # --- rollback --------------------------------------------------------------------------------------------------
+
+@final
+class Blob:
+    """One encoded value: an immutable deep copy that is stored under the address of its content."""
+
+    def __new__(cls, value: Any, path: str = "state") -> Blob: ...
+    def value(self) -> Any:
+        """A fresh copy of the value."""
+    @property
+    def address(self) -> str:
+        """BLAKE3 of the content, hexadecimal."""
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a store."""
+
+@final
+class Action:
+    """What the driver of a plan is to do next."""
+
+    kind: str
+    stage: int | None
+    attempt: int | None
+    check: int | None
+    origin: int | None
+    partial: bool
+
+@final
+class Plan:
+    """A run's progress under its settings."""
+
+    def __new__(
+        cls,
+        *,
+        stages: Sequence[str],
+        checks: Sequence[tuple[str, Sequence[str], int | None, int, int]],
+        final_checks: bool,
+        max_starts: int,
+        state: bytes | None = None,
+    ) -> Plan: ...
+    def begin(self) -> Action: ...
+    def judged(self, failures: Sequence[int], fingerprint: str | None = None) -> Action: ...
+    def accepted(self) -> Action: ...
+    def rollback_to(self, stage: str) -> int: ...
+    def state(self) -> bytes: ...
+    @property
+    def attempts(self) -> list[int]: ...
+    @property
+    def position(self) -> int | None: ...
+
+@final
+class RunRecord:
+    """One run in a listing. Times are microseconds since 1970."""
+
+    run_id: str
+    thread_id: str
+    pipeline: str
+    version: str
+    status: str
+    started_at: int
+    updated_at: int
+
+@final
+class Head:
+    """A thread's newest run and checkpoint."""
+
+    run: RunRecord
+    epoch: int
+    checkpoint: int | None
+    last_seq: int
+
+class Store:
+    """Keeps runs, checkpoints and events."""
+
+    @property
+    def kind(self) -> str: ...
+    def begin(
+        self,
+        *,
+        thread_id: str,
+        run_id: str,
+        pipeline: str,
+        version: str,
+        at: int,
+        events: Sequence[tuple[int, str, int, Blob]],
+        state: Sequence[tuple[str, Blob]],
+        label: str = "",
+    ) -> tuple[int, int | None, int]: ...
+    def adopt(self, thread_id: str) -> Head: ...
+    def head(self, thread_id: str) -> Head: ...
+    def commit(
+        self,
+        *,
+        thread_id: str,
+        run_id: str,
+        epoch: int,
+        status: str,
+        at: int,
+        events: Sequence[tuple[int, str, int, Blob]],
+        state: Sequence[tuple[str, Blob]] | None = None,
+        label: str = "",
+    ) -> tuple[int | None, int]: ...
+    def load(self, checkpoint: int) -> dict[str, Blob]: ...
+    def events(self, run_id: str) -> list[tuple[int, str, int, Any]]: ...
+    def runs(self, limit: int = 20) -> list[RunRecord]: ...
+    def close(self) -> None: ...
+
+@final
+class MemoryStore(Store):
+    """Checkpoints in this process's memory."""
+
+    def __new__(cls) -> MemoryStore: ...
+
+@final
+class SqliteStore(Store):
+    """Checkpoints in one SQLite file that several processes may share."""
+
+    def __new__(cls, path: str | PathLike[str]) -> SqliteStore: ...
+    @property
+    def path(self) -> Path: ...
+
+def fingerprint(parts: Sequence[str]) -> str:
+    """BLAKE3 over texts, hexadecimal."""
 
 # --- sandbox ---------------------------------------------------------------------------------------------------
 
 @final
 class LocalSandbox:
     def __new__(
-        cls, command: list[str], executable: str | PathLike[str], trees: list[str] | list[PathLike[str]]
+        cls, command: Sequence[str], executable: str | PathLike[str], trees: Sequence[str | PathLike[str]]
     ) -> LocalSandbox: ...
     def execute(self, request: SandboxRequest) -> Awaitable[SandboxOutcome]: ...
     def execute_blocking(self, request: SandboxRequest) -> SandboxOutcome: ...

@@ -1,6 +1,6 @@
 """Every exception that hagane raises on purpose, in one tree.
 
-A class also inherits the builtin that fits, so `except ValueError` keeps working in programs that know nothing of hagane.
+A class also inherits the builtin that fits, so `except ValueError` keeps working in programs that do not know hagane.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ __all__ = [
     "HaganeError",
     "LeaseLost",
     "MetricError",
+    "MetricsServerError",
     "PipelineError",
     "ProviderError",
     "SandboxClosedError",
@@ -92,3 +93,7 @@ class LeaseLost(StoreError):
 
 class MetricError(HaganeError, ValueError):
     """A metric name, label, value or registration that the exposition format does not allow."""
+
+
+class MetricsServerError(HaganeError, OSError):
+    """The metrics listener cannot be opened; the message names the port and the remedy, `errno` is the system's."""

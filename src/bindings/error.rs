@@ -1,6 +1,6 @@
 //! The one table that turns an error of the core into an exception of `hagane.errors`.
 
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -26,16 +26,66 @@ fn lookup<'py>(py: Python<'py>, class: &'static str) -> PyResult<Bound<'py, PyTy
         .map_err(|_| PyImportError::new_err(format!("hagane.errors.{class} is not a class")))
 }
 
-impl From<crate::sandbox::SandboxError> for PyErr {
-    fn from(error: crate::sandbox::SandboxError) -> Self {
-        use crate::sandbox::SandboxError as E;
-        let message = error.to_string();
-        match error {
-            E::Unavailable { .. } => raise("SandboxUnavailable", message),
-            E::Start { .. } => raise("SandboxStartError", message),
-            E::Broken(_) => raise("ProviderError", message),
-            E::Closed => raise("SandboxClosedError", message),
-            E::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
+/// Faults of a sandbox; a request that is not well formed is a `ValueError`.
+pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
+    use crate::sandbox::SandboxError;
+    let class = match &error {
+        SandboxError::Unavailable { .. } => "SandboxUnavailable",
+        SandboxError::Start { .. } => "SandboxStartError",
+        SandboxError::Broken(_) => "ProviderError",
+        SandboxError::Closed => "SandboxClosedError",
+        SandboxError::Invalid(_) => return PyValueError::new_err(error.to_string()),
+    };
+    raise(class, error.to_string())
+}
+
+/// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
+pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
+    use crate::metrics::MetricError::{Address, Bind, Start};
+    match &error {
+        Bind { source, .. } | Start { source } => {
+            let arguments = (source.raw_os_error(), error.to_string());
+            Python::attach(|py| match lookup(py, "MetricsServerError") {
+                Ok(kind) => PyErr::from_type(kind, arguments),
+                Err(error) => error,
+            })
         }
+        Address { .. } => raise("MetricsServerError", error.to_string()),
+        _ => raise("MetricError", error.to_string()),
     }
+}
+
+/// Errors of the checkpoint stores.
+pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
+    use crate::rollback::store::StoreError;
+    let class = match &error {
+        StoreError::Unusable { .. } => "StoreError",
+        StoreError::Corrupt { .. } => "StoreCorrupt",
+        StoreError::Newer { .. } => "StoreVersionError",
+        StoreError::LeaseLost(_) => "LeaseLost",
+        StoreError::Unknown { .. } => "UnknownRun",
+        StoreError::Forked(..) => "ForkError",
+    };
+    raise(class, error.to_string())
+}
+
+/// Errors of snapshots.
+pub(super) fn snapshot_error(error: crate::rollback::snapshot::SnapshotError) -> PyErr {
+    use crate::rollback::snapshot::SnapshotError;
+    let class = match &error {
+        SnapshotError::TooLarge(_) => "SnapshotError",
+        SnapshotError::Newer(_) => "StoreVersionError",
+        SnapshotError::Damaged(_) => "StoreCorrupt",
+    };
+    raise(class, error.to_string())
+}
+
+/// Errors of the plan.
+pub(super) fn plan_error(error: crate::rollback::plan::PlanError) -> PyErr {
+    use crate::rollback::plan::PlanError;
+    let class = match &error {
+        PlanError::NotRun(..) => "UnknownStage",
+        PlanError::OutOfTurn { .. } | PlanError::Settings(_) | PlanError::Foreign(_) => "PipelineError",
+    };
+    raise(class, error.to_string())
 }

@@ -1,7 +1,140 @@
-//! Python's view of `metrics`.
+//! Python's view of `metrics`: a registry, its families, handles onto series, and the listener.
+//!
+//! Locks of the core are only taken here with the GIL held, so that a fork in another thread cannot catch them.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-pub(super) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use super::error::metric_error;
+use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Registry, Server};
+
+mod children;
+mod families;
+mod labels;
+
+use families::{CounterFamily, GaugeFamily, HistogramFamily};
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<MetricsRegistry>()?;
+    module.add_class::<CounterFamily>()?;
+    module.add_class::<GaugeFamily>()?;
+    module.add_class::<HistogramFamily>()?;
+    module.add_class::<children::CounterChild>()?;
+    module.add_class::<children::GaugeChild>()?;
+    module.add_class::<children::HistogramChild>()?;
+    module.add_class::<MetricsServer>()?;
+    module.add_function(wrap_pyfunction!(start_metrics_server, module)?)?;
+    module.add_function(wrap_pyfunction!(abandon_inherited_servers, module)?)?;
+    module.add("METRICS_CONTENT_TYPE", metrics::CONTENT_TYPE)
+}
+
+/// Families in the order of their registration.
+#[pyclass(frozen, module = "hagane._core")]
+struct MetricsRegistry(Arc<Registry>);
+
+#[pymethods]
+impl MetricsRegistry {
+    #[new]
+    #[pyo3(signature = (series_limit = DEFAULT_SERIES_LIMIT))]
+    fn new(series_limit: usize) -> Self {
+        Self(Arc::new(Registry::new(series_limit)))
+    }
+
+    #[pyo3(signature = (name, description = "", label_names = None))]
+    fn counter(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<CounterFamily> {
+        let family = self.0.counter(name, description, label_names.as_deref());
+        family.map(CounterFamily).map_err(metric_error)
+    }
+
+    #[pyo3(signature = (name, description = "", label_names = None))]
+    fn gauge(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<GaugeFamily> {
+        let family = self.0.gauge(name, description, label_names.as_deref());
+        family.map(GaugeFamily).map_err(metric_error)
+    }
+
+    #[pyo3(signature = (name, description = "", label_names = None, buckets = None))]
+    fn histogram(
+        &self,
+        name: &str,
+        description: &str,
+        label_names: Option<Vec<String>>,
+        buckets: Option<Vec<f64>>,
+    ) -> PyResult<HistogramFamily> {
+        let family = self.0.histogram(name, description, label_names.as_deref(), buckets.as_deref());
+        family.map(HistogramFamily).map_err(metric_error)
+    }
+
+    fn families<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let wrap = |family: &AnyFamily| {
+            Ok(match family {
+                AnyFamily::Counter(family) => Bound::new(py, CounterFamily(Arc::clone(family)))?.into_any(),
+                AnyFamily::Gauge(family) => Bound::new(py, GaugeFamily(Arc::clone(family)))?.into_any(),
+                AnyFamily::Histogram(family) => Bound::new(py, HistogramFamily(Arc::clone(family)))?.into_any(),
+            })
+        };
+        self.0.iter().map(wrap).collect()
+    }
+
+    fn encode(&self, py: Python<'_>) -> String {
+        py.detach(|| metrics::encode(&self.0))
+    }
+}
+
+/// A listener that answers GET /metrics until it is closed.
+#[pyclass(frozen, module = "hagane._core")]
+struct MetricsServer(Arc<Server>);
+
+#[pymethods]
+impl MetricsServer {
+    #[getter]
+    fn host(&self) -> String {
+        self.0.address().ip().to_string()
+    }
+
+    #[getter]
+    fn port(&self) -> u16 {
+        self.0.address().port()
+    }
+
+    #[getter]
+    fn url(&self) -> String {
+        format!("http://{}/metrics", self.0.address())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        !self.0.is_open()
+    }
+
+    fn close(&self, py: Python<'_>) {
+        if let Some(closing) = self.0.close() {
+            py.detach(|| closing.wait());
+        }
+    }
+
+    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<MetricsServer {}{}>", self.url(), if self.closed() { ", closed" } else { "" })
+    }
+}
+
+#[pyfunction]
+fn start_metrics_server(py: Python<'_>, registry: &MetricsRegistry, host: &str, port: i64) -> PyResult<MetricsServer> {
+    let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
+    metrics::serve(Arc::clone(&registry.0), address).map(MetricsServer).map_err(metric_error)
+}
+
+#[pyfunction]
+fn abandon_inherited_servers() -> Vec<RawFd> {
+    metrics::abandon_inherited()
 }

@@ -1,7 +1,62 @@
-//! Python's view of `rollback`.
+//! Python's view of `rollback`: blobs, the plan and the stores.
+
+mod plan;
+mod records;
+mod stores;
 
 use pyo3::prelude::*;
 
-pub(super) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use super::convert::{from_value, to_value};
+use super::error::snapshot_error;
+use crate::rollback::snapshot;
+
+/// One encoded value: an immutable deep copy that is stored under the address of its content.
+#[pyclass(frozen, module = "hagane._core")]
+pub(super) struct Blob {
+    inner: snapshot::Blob,
+}
+
+#[pymethods]
+impl Blob {
+    #[new]
+    #[pyo3(signature = (value, path = "state"))]
+    fn new(value: &Bound<'_, PyAny>, path: &str) -> PyResult<Self> {
+        let inner = snapshot::Blob::encode(&to_value(value, path)?).map_err(snapshot_error)?;
+        Ok(Self { inner })
+    }
+
+    /// A fresh copy of the value.
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        from_value(py, &self.inner.value().map_err(snapshot_error)?)
+    }
+
+    /// BLAKE3 of the content, hexadecimal.
+    #[getter]
+    fn address(&self) -> String {
+        self.inner.address().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Bytes that it takes in a store.
+    #[getter]
+    fn size(&self) -> usize {
+        self.inner.stored().len()
+    }
+}
+
+/// BLAKE3 over texts, hexadecimal; two lists of texts have the same only if they are equal.
+#[pyfunction]
+fn fingerprint(parts: Vec<String>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Blob>()?;
+    module.add_function(wrap_pyfunction!(fingerprint, module)?)?;
+    plan::register(module)?;
+    stores::register(module)
 }

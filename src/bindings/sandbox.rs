@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::error::sandbox_error;
 use super::runtime;
 use crate::sandbox::{Ending, Interpreter, Limits, Outcome, Request, local};
 
@@ -25,13 +26,16 @@ impl PyLocalSandbox {
     /// An awaitable of the outcome; cancelling it kills the run.
     fn execute<'py>(&self, py: Python<'py>, request: PyRequest) -> PyResult<Bound<'py, PyAny>> {
         let provider = self.0.clone();
-        runtime::future_into_py(py, async move { Ok(PyOutcome(provider.execute(request.0).await?)) })
+        runtime::future_into_py(
+            py,
+            async move { provider.execute(request.0).await.map(PyOutcome).map_err(sandbox_error) },
+        )
     }
 
     /// The same, blocking; other Python threads run on.
     fn execute_blocking(&self, py: Python<'_>, request: PyRequest) -> PyResult<PyOutcome> {
         let provider = self.0.clone();
-        runtime::block_on(py, async move { Ok(PyOutcome(provider.execute(request.0).await?)) })
+        runtime::block_on(py, async move { provider.execute(request.0).await.map(PyOutcome).map_err(sandbox_error) })
     }
 
     fn close(&self, py: Python<'_>) {

@@ -127,6 +127,9 @@ impl Cell for Gauge {
     }
 }
 
+/// The upper bounds of a histogram that names none, in seconds: those of AgentFlow.
+pub const DEFAULT_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// A histogram's upper bounds: finite, ascending, none twice. The last bucket (infinity) is implied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds(Arc<[f64]>);

@@ -1,6 +1,7 @@
 //! Everything that can be wrong with a metric, said so that the reader knows what to change.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::cells::Kind;
 
@@ -110,17 +111,15 @@ pub enum MetricError {
         /// The host as given.
         host: String,
         /// The port as given.
-        port: u32,
+        port: i64,
         /// What is wrong with it.
         reason: String,
     },
     /// The listener cannot be opened.
-    #[error("cannot serve metrics on {host} port {port}: {}", bind_remedy(source))]
+    #[error("cannot serve metrics on {} port {}: {}", address.ip(), address.port(), bind_remedy(source))]
     Bind {
-        /// The host as given.
-        host: String,
-        /// The port as given.
-        port: u16,
+        /// The address asked for.
+        address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },

@@ -12,9 +12,9 @@ mod registry;
 mod server;
 mod text;
 
-pub use cells::{Bounds, Cell, Counter, Gauge, Histogram, HistogramSnapshot, Kind};
+pub use cells::{Bounds, Cell, Counter, DEFAULT_BOUNDS, Gauge, Histogram, HistogramSnapshot, Kind};
 pub use error::MetricError;
 pub use family::{DEFAULT_SERIES_LIMIT, Family, LabelSet, OVERFLOW, Series};
 pub use registry::{AnyFamily, Registry};
-pub use server::{Server, abandon_inherited, serve};
+pub use server::{Closing, Server, abandon_inherited, resolve, serve};
 pub use text::{CONTENT_TYPE, encode};

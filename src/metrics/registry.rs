@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::append_list::AppendList;
-use super::cells::{Bounds, Cell, Counter, Gauge, Histogram, Kind};
+use super::cells::{Bounds, Cell, Counter, DEFAULT_BOUNDS, Gauge, Histogram, Kind};
 use super::error::MetricError;
 use super::family::{DEFAULT_SERIES_LIMIT, Family};
 
@@ -104,16 +104,15 @@ impl Registry {
         self.family(name, help, labels, ())
     }
 
-    /// The histogram of this name, created if new. Bounds `None`: whatever it has, or `default` if it is new.
+    /// The histogram of this name, created if new. Bounds `None`: whatever it has, or `DEFAULT_BOUNDS` if it is new.
     pub fn histogram(
         &self,
         name: &str,
         help: &str,
         labels: Option<&[String]>,
         bounds: Option<&[f64]>,
-        default: &[f64],
     ) -> Result<Arc<Family<Histogram>>, MetricError> {
-        let wanted = Bounds::new(name, bounds.unwrap_or(default))?;
+        let wanted = Bounds::new(name, bounds.unwrap_or(&DEFAULT_BOUNDS))?;
         let family: Arc<Family<Histogram>> = self.family(name, help, labels, wanted.clone())?;
         if bounds.is_some() && *family.shape() != wanted {
             return Err(MetricError::OtherBuckets {
@@ -197,8 +196,8 @@ mod tests {
         let second = registry.counter("m", "help", None).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(first.help(), "help");
-        let times = registry.histogram("t", "", None, Some(&[1.0, 2.0]), &[5.0]).unwrap();
-        assert!(Arc::ptr_eq(&times, &registry.histogram("t", "", None, None, &[5.0]).unwrap()));
+        let times = registry.histogram("t", "", None, Some(&[1.0, 2.0])).unwrap();
+        assert!(Arc::ptr_eq(&times, &registry.histogram("t", "", None, None).unwrap()));
         assert_eq!(registry.iter().count(), 2);
     }
 
@@ -206,22 +205,19 @@ mod tests {
     fn a_second_registration_that_differs_is_refused() {
         let registry = Registry::default();
         registry.counter("m", "", Some(&names(&["a"]))).unwrap();
-        registry.histogram("t", "", None, None, &[5.0]).unwrap();
+        registry.histogram("t", "", None, None).unwrap();
         assert!(matches!(registry.gauge("m", "", None), Err(MetricError::Type { .. })));
         assert!(matches!(registry.counter("m", "", Some(&names(&["b"]))), Err(MetricError::OtherLabels { .. })));
-        assert!(matches!(
-            registry.histogram("t", "", None, Some(&[1.0]), &[5.0]),
-            Err(MetricError::OtherBuckets { .. })
-        ));
+        assert!(matches!(registry.histogram("t", "", None, Some(&[1.0])), Err(MetricError::OtherBuckets { .. })));
     }
 
     #[test]
     fn no_two_families_write_one_sample_name() {
         let registry = Registry::default();
-        registry.histogram("t", "", None, None, &[5.0]).unwrap();
+        registry.histogram("t", "", None, None).unwrap();
         registry.counter("u_sum", "", None).unwrap();
         assert!(matches!(registry.counter("t_count", "", None), Err(MetricError::SampleName { .. })));
-        assert!(matches!(registry.histogram("u", "", None, None, &[5.0]), Err(MetricError::SampleName { .. })));
+        assert!(matches!(registry.histogram("u", "", None, None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter(DROPS, "", None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter("t", "", None), Err(MetricError::Type { .. })));
     }

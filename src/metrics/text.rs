@@ -148,7 +148,7 @@ mod tests {
         let requests = registry.counter("requests_total", "All\nof \\ them.", Some(&labels(&["path"]))).unwrap();
         requests.series(LabelSet::Values(&["a\"b\n\\日本"])).unwrap().cell.increment(2.5).unwrap();
         registry.gauge("depth", "", Some(&[])).unwrap().series(LabelSet::Values(&[])).unwrap().cell.set(-3.0);
-        let seconds = registry.histogram("seconds", "", Some(&labels(&["p"])), Some(&[0.5, 30.0]), &[1.0]).unwrap();
+        let seconds = registry.histogram("seconds", "", Some(&labels(&["p"])), Some(&[0.5, 30.0])).unwrap();
         seconds.series(LabelSet::Values(&["x"])).unwrap().cell.observe(2.0).unwrap();
         let expected = [
             r"# HELP requests_total All\nof \\ them.",

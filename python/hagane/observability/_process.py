@@ -1,15 +1,14 @@
-"""The one registry of the process: what the standard metrics write to and `serve_metrics` shows."""
+"""The one registry of the process: what the standard metrics write to and `serve_metrics` shows.
+
+Made at import, under the import lock, so that no two threads can end up with two of them.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-
 from hagane import _core
+from hagane.observability.definitions import register
 
-__all__ = ["process_registry"]
+__all__ = ["FAMILIES", "REGISTRY"]
 
-
-@cache
-def process_registry() -> _core.MetricsRegistry:
-    """Return the registry that every part of this process reports into."""
-    return _core.MetricsRegistry()
+REGISTRY = _core.MetricsRegistry()
+FAMILIES = register(REGISTRY)

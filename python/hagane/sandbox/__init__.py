@@ -1,4 +1,4 @@
-"""Run untrusted Python code where it can do no harm.
+r"""Run untrusted Python code where it can do no harm.
 
 ```python
 from hagane.sandbox import get_sandbox

@@ -91,9 +91,10 @@ class Usage:
 class ExecutionResult(Mapping[str, Any]):
     """What a run gave back, readable as attributes and as a mapping.
 
-    As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and 128 + n
-    for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or the class
-    name of an uncaught exception. `files` are those that the code made or changed in its working directory.
+    As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and
+    128 + n for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or
+    the class name of an uncaught exception. `files` are those that the code made or changed in its working directory;
+    `skipped` names those that did not come back, and why.
     """
 
     stdout: str = ""
@@ -172,7 +173,7 @@ class SandboxProvider(ABC):
     ) -> ExecutionResult:
         """Run `code` as `__main__` in an empty working directory that holds only `files`.
 
-        `timeout` is in seconds (None: the configuration's). What the code does, its failures included, is in the result.
+        `timeout` is in seconds (None: the configuration's). What the code does, even if it fails, is in the result.
 
         Raises:
             ValueError: a file name that is not a plain relative path, or a limit that makes no sense.

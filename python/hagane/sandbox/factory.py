@@ -16,8 +16,8 @@ _PROVIDERS: dict[str, type[SandboxProvider]] = {"local": LocalProvider}
 def get_sandbox(provider: str | None = None, config: SandboxConfig | None = None) -> SandboxProvider:
     """A sandbox by name, or the one that the environment chooses.
 
-    The name is the argument, else `HAGANE_SANDBOX`, else `AGENTFLOW_SANDBOX`, else `local`. There is never a silent step
-    down to weaker isolation.
+    The name is the argument, else `HAGANE_SANDBOX`, else `AGENTFLOW_SANDBOX`, else `local`. There is never a silent
+    step down to weaker isolation.
 
     Raises:
         ValueError: an unknown provider name.

@@ -16,7 +16,9 @@ def current_interpreter() -> tuple[Path, list[Path]]:
     """
     executable = Path(sys.executable)
     if not executable.is_file():
-        raise RuntimeError(f"sys.executable is {sys.executable!r}, which is no file; run hagane from a real interpreter")
+        raise RuntimeError(
+            f"sys.executable is {sys.executable!r}, which is no file; run hagane from a real interpreter"
+        )
     trees = [executable, *_links(executable)]
     for prefix in {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix)}:
         if prefix.resolve() in _SYSTEM_PREFIXES:
@@ -28,7 +30,7 @@ def current_interpreter() -> tuple[Path, list[Path]]:
 
 def _links(executable: Path) -> list[Path]:
     """Where the executable's links lead, step by step; a virtual environment's leads to the base interpreter."""
-    steps = []
+    steps: list[Path] = []
     while executable.is_symlink() and len(steps) < 16:
         executable = executable.parent / executable.readlink()
         steps.append(executable)

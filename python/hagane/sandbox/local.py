@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sys
 import time
@@ -46,8 +45,8 @@ class LocalProvider(SandboxProvider):
             )
         _check(self._config)
         executable, trees = current_interpreter()
-        command = [sys.executable, "-I", "-S", "-c", _BOOT, os.fspath(_core.__file__)]
-        self._core = _core.LocalSandbox(command, executable, list(trees))
+        command = [sys.executable, "-I", "-S", "-c", _BOOT, _core.__file__]
+        self._core = _core.LocalSandbox(command, executable, trees)
         standard.declare_sandbox(self.name)
 
     async def execute(

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,16 +22,30 @@ use super::descriptors::{CONNECTIONS, Descriptors};
 use crate::metrics::registry::Registry;
 use crate::metrics::text;
 
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// For sending its request's head.
+    pub(super) head: Duration,
+    /// For the whole connection.
+    pub(super) all: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(5), all: Duration::from_secs(30) }
+    }
+}
 
 /// Answers scrapes until `stopped` fires or its sender is gone.
 pub(super) async fn accept(
     listener: TcpListener,
     registry: Arc<Registry>,
     descriptors: Arc<Descriptors>,
+    patience: Patience,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut open = JoinSet::new();
@@ -40,7 +55,7 @@ pub(super) async fn accept(
             Some(_) = open.join_next(), if !open.is_empty() => {}
             accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(converse(stream, Arc::clone(&registry), Arc::clone(&descriptors)));
+                    open.spawn(converse(stream, Arc::clone(&registry), Arc::clone(&descriptors), patience));
                 }
                 // Out of descriptors, mostly: it passes, and asking again at once would only burn time.
                 Err(_) => sleep(RETRY_PAUSE).await,
@@ -53,7 +68,7 @@ pub(super) async fn accept(
     let _ = timeout(CLOSE_TIMEOUT, ended).await;
 }
 
-async fn converse(stream: TcpStream, registry: Arc<Registry>, descriptors: Arc<Descriptors>) {
+async fn converse(stream: TcpStream, registry: Arc<Registry>, descriptors: Arc<Descriptors>, patience: Patience) {
     let descriptor = stream.as_raw_fd();
     let answer = service_fn(move |request| {
         let response = answer(&request, &registry);
@@ -63,12 +78,13 @@ async fn converse(stream: TcpStream, registry: Arc<Registry>, descriptors: Arc<D
     let connection = http1::Builder::new()
         .keep_alive(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(patience.head)
         .serve_connection(TokioIo::new(stream), answer);
-    // Declared after the stream, so dropped before it.
+    let mut connection = pin!(connection);
+    // Declared after the connection, so dropped before it closes its descriptor.
     let _slot = descriptors.note(descriptor);
     // The client is gone or too slow: there is nobody to tell.
-    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
+    let _ = timeout(patience.all, connection.as_mut()).await;
 }
 
 fn answer(request: &Request<Incoming>, registry: &Registry) -> Response<Full<Bytes>> {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::error::MetricError;
 use super::registry::Registry;
+use connection::Patience;
 use descriptors::Descriptors;
 
 // Every server that is open in this process. Like the writers' locks this one is only held with the GIL.
@@ -41,30 +42,42 @@ impl Server {
         lock(&self.running).is_some()
     }
 
-    /// Takes no more connections, lets those under way end (for a second at most) and frees the port.
-    pub fn close(&self) {
-        let running = lock(&self.running).take();
+    /// Takes no more connections; `None` if it was closed before. The port is free once `Closing::wait` returns.
+    pub fn close(&self) -> Option<Closing> {
         lock(&OPEN).retain(|server| !std::ptr::eq(Arc::as_ptr(server), self));
-        if let Some(Running { stop, thread }) = running {
-            // An error of either says that the thread has ended by itself, which is what is wanted.
-            let _ = stop.send(());
-            let _ = thread.join();
-        }
+        let Running { stop, thread } = lock(&self.running).take()?;
+        // Nobody listening means that the thread has ended by itself, which is what is wanted.
+        let _ = stop.send(());
+        Some(Closing(thread))
+    }
+}
+
+/// A server that was told to stop.
+#[must_use = "the port is free only after `wait`"]
+pub struct Closing(JoinHandle<()>);
+
+impl Closing {
+    /// Lets the connections under way end, for a second at most.
+    pub fn wait(self) {
+        // A panic there was printed there; the port is free either way.
+        let _ = self.0.join();
     }
 }
 
 /// Opens a listener that shows `registry` at /metrics. Port 0 picks a free one.
-pub fn serve(registry: Arc<Registry>, host: &str, port: u32) -> Result<Arc<Server>, MetricError> {
-    let (host, port) = (host.to_owned(), check_port(host, port)?);
-    let address = resolve(&host, port)?;
-    let bind = |source| MetricError::Bind { host: host.clone(), port, source };
-    let listener = TcpListener::bind(address).map_err(bind)?;
-    listener.set_nonblocking(true).map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
-    start(registry, listener, address).map_err(|source| MetricError::Start { source })
+pub fn serve(registry: Arc<Registry>, address: SocketAddr) -> Result<Arc<Server>, MetricError> {
+    serve_with(registry, address, Patience::default())
 }
 
-fn start(registry: Arc<Registry>, listener: TcpListener, address: SocketAddr) -> io::Result<Arc<Server>> {
+fn serve_with(registry: Arc<Registry>, address: SocketAddr, patience: Patience) -> Result<Arc<Server>, MetricError> {
+    let bind = |source| MetricError::Bind { address, source };
+    let listener = TcpListener::bind(address).map_err(bind)?;
+    listener.set_nonblocking(true).map_err(bind)?;
+    start(registry, listener, patience).map_err(|source| MetricError::Start { source })
+}
+
+fn start(registry: Arc<Registry>, listener: TcpListener, patience: Patience) -> io::Result<Arc<Server>> {
+    let address = listener.local_addr()?;
     let descriptors = Arc::new(Descriptors::new(listener.as_raw_fd()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let listener = {
@@ -75,7 +88,7 @@ fn start(registry: Arc<Registry>, listener: TcpListener, address: SocketAddr) ->
     let of_thread = Arc::clone(&descriptors);
     let thread = thread::Builder::new()
         .name("hagane-metrics".to_owned())
-        .spawn(move || runtime.block_on(connection::accept(listener, registry, of_thread, stopped)))?;
+        .spawn(move || runtime.block_on(connection::accept(listener, registry, of_thread, patience, stopped)))?;
     let running = Mutex::new(Some(Running { stop, thread }));
     let server = Arc::new(Server { address, descriptors, running });
     lock(&OPEN).push(Arc::clone(&server));
@@ -93,18 +106,12 @@ pub fn abandon_inherited() -> Vec<RawFd> {
     servers.iter().flat_map(|server| server.descriptors.open()).collect()
 }
 
-fn check_port(host: &str, port: u32) -> Result<u16, MetricError> {
-    u16::try_from(port).map_err(|_| MetricError::Address {
-        host: host.to_owned(),
-        port,
-        reason: "a port is a number from 0 to 65535".to_owned(),
-    })
-}
-
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, MetricError> {
-    let unknown = |reason| MetricError::Address { host: host.to_owned(), port: port.into(), reason };
-    let mut found = (host, port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
-    found.next().ok_or_else(|| unknown("the host has no address".to_owned()))
+/// The address of a host and a port. May ask a name server, so a caller lets go of what others wait for.
+pub fn resolve(host: &str, port: i64) -> Result<SocketAddr, MetricError> {
+    let refuse = |reason: String| MetricError::Address { host: host.to_owned(), port, reason };
+    let number = u16::try_from(port).map_err(|_| refuse("a port is a number from 0 to 65535".to_owned()))?;
+    let mut found = (host, number).to_socket_addrs().map_err(|error| refuse(error.to_string()))?;
+    found.next().ok_or_else(|| refuse("the host has no address".to_owned()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

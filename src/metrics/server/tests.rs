@@ -13,10 +13,18 @@ fn ask(server: &Server, request: &str) -> String {
     response
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    resolve("127.0.0.1", port.into()).unwrap()
+}
+
 fn open() -> Arc<Server> {
     let registry = Arc::new(Registry::default());
     registry.counter("m_total", "", Some(&[])).unwrap();
-    serve(registry, "127.0.0.1", 0).unwrap()
+    serve(registry, loopback(0)).unwrap()
+}
+
+fn close(server: &Server) {
+    server.close().unwrap().wait();
 }
 
 #[test]
@@ -32,7 +40,7 @@ fn only_get_and_head_of_the_metrics_path_show_them() {
     assert!(ask(&server, "GET /").starts_with("HTTP/1.1 404 "));
     let refused = ask(&server, "POST /metrics");
     assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
-    server.close();
+    close(&server);
 }
 
 #[test]
@@ -40,11 +48,10 @@ fn a_closed_server_frees_its_port_and_may_be_closed_again() {
     let server = open();
     let port = server.address().port();
     let waiting = TcpStream::connect(server.address()).unwrap();
-    server.close();
-    server.close();
-    assert!(!server.is_open());
+    close(&server);
+    assert!(server.close().is_none() && !server.is_open());
     drop(waiting);
-    serve(Arc::default(), "127.0.0.1", port.into()).unwrap().close();
+    close(&serve(Arc::default(), loopback(port)).unwrap());
 }
 
 #[test]
@@ -52,7 +59,7 @@ fn more_idle_clients_than_places_cannot_keep_a_server_from_closing() {
     let server = open();
     let idle: Vec<TcpStream> =
         (0..2 * descriptors::CONNECTIONS).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
-    server.close();
+    close(&server);
     assert!(TcpStream::connect(server.address()).is_err());
     drop(idle);
 }
@@ -61,14 +68,14 @@ fn more_idle_clients_than_places_cannot_keep_a_server_from_closing() {
 fn an_address_that_cannot_be_had_is_named_with_the_remedy() {
     let server = open();
     let port = server.address().port();
-    let taken = serve(Arc::default(), "127.0.0.1", port.into()).err().unwrap();
+    let taken = serve(Arc::default(), loopback(port)).err().unwrap();
     assert!(matches!(taken, MetricError::Bind { .. }));
     assert!(taken.to_string().contains(&format!("port {port}: the port is in use; stop")), "{taken}");
-    server.close();
-    let elsewhere = serve(Arc::default(), "192.0.2.1", 0).err().unwrap();
+    close(&server);
+    let elsewhere = serve(Arc::default(), resolve("192.0.2.1", 0).unwrap()).err().unwrap();
     assert!(matches!(elsewhere, MetricError::Bind { .. }), "{elsewhere}");
     for (host, port) in [("127.0.0.1", 65_536), ("not a host", 0)] {
-        assert!(matches!(serve(Arc::default(), host, port), Err(MetricError::Address { .. })));
+        assert!(matches!(resolve(host, port), Err(MetricError::Address { .. })));
     }
 }
 
@@ -89,4 +96,17 @@ fn noted_descriptors_are_listed_until_their_guard_is_gone() {
             .iter()
             .all(Option::is_some)
     );
+}
+
+#[test]
+fn a_client_that_does_not_get_on_is_cut_off() {
+    let short = Duration::from_millis(50);
+    for patience in [Patience { head: short, ..Patience::default() }, Patience { all: short, ..Patience::default() }] {
+        let server = serve_with(Arc::default(), loopback(0), patience).unwrap();
+        let mut slow = TcpStream::connect(server.address()).unwrap();
+        slow.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        slow.write_all(b"GET /metr").unwrap();
+        assert_eq!(slow.read_to_string(&mut String::new()).map_err(|error| error.kind()), Ok(0));
+        close(&server);
+    }
 }

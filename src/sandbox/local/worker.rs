@@ -139,7 +139,8 @@ impl Program {
         };
         let executable = job.executable.as_os_str();
         let runner = format!("{CODE}/.runner.py");
-        let arguments = [executable, "-I".as_ref(), "-X".as_ref(), "utf8".as_ref(), runner.as_ref()];
+        // -B: compiled copies of modules among the input files would come back as results.
+        let arguments = [executable, "-IB".as_ref(), "-X".as_ref(), "utf8".as_ref(), runner.as_ref()];
         Ok(Self {
             path: text(executable)?,
             arguments: arguments.into_iter().map(text).collect::<Result<_, _>>()?,

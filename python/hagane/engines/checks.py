@@ -1,0 +1,135 @@
+"""The table of checks that the plan decides by, and where each of them applies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hagane.engines.config import EngineConfig, StageConfig
+from hagane.errors import PipelineError, UnknownStage
+from hagane.validation import GateVerdict, QualityGate
+
+Row = tuple[str, tuple[str, ...], "int | None", int, int]
+
+# The first rows of every table.
+ERROR = 0
+VALIDATION = 1
+GATE_STAGE = 2
+REVIEW_REJECT = 3
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What follows failures that no quality gate is about: after retries, a resilient engine goes back a stage."""
+
+    on_error: tuple[str, ...] = ("retry", "fail")
+    on_invalid: tuple[str, ...] = ("retry", "reject")
+
+
+@dataclass
+class Checks:
+    """All checks of a pipeline.
+
+    Attributes:
+        rows: name, ladder of actions, stage to go back to, retries, rollbacks; the plan names a check by its place.
+        by_stage: the quality gates of each stage's output, with their places.
+        final: the quality gates of the merged results, with their places.
+        revise: the place of each review stage's check.
+    """
+
+    rows: list[Row]
+    by_stage: dict[str, list[tuple[int, QualityGate]]] = field(default_factory=dict)
+    final: list[tuple[int, QualityGate]] = field(default_factory=list)
+    revise: dict[str, int] = field(default_factory=dict)
+
+    def gate(self, place: int) -> QualityGate | None:
+        """The quality gate at `place`, if it is one."""
+        everywhere = [*self.final, *(pair for pairs in self.by_stage.values() for pair in pairs)]
+        return next((gate for number, gate in everywhere if number == place), None)
+
+    @property
+    def gates(self) -> list[QualityGate]:
+        """Every quality gate once."""
+        pairs = [*self.final, *(pair for gates in self.by_stage.values() for pair in gates)]
+        return list({number: gate for number, gate in pairs}.values())
+
+
+def build_checks(
+    stages: list[StageConfig], gates: list[QualityGate], config: EngineConfig, revisions: int, policy: Policy
+) -> Checks:
+    """Lay out the table.
+
+    Raises:
+        PipelineError: two gates of one name, or a required stage without a gate.
+        UnknownStage: a gate or a review names a stage that the pipeline does not have.
+    """
+    builder = _Builder([stage.name for stage in stages], config, revisions, policy)
+    for gate in gates:
+        builder.add(gate, gate.stages)
+    for stage in stages:
+        for gate in stage.gates:
+            builder.add(gate, [stage.name])
+        if stage.review:
+            builder.add_review(stage)
+        if stage.required and not builder.checks.by_stage.get(stage.name):
+            raise PipelineError(f"stage {stage.name!r} is required but no quality gate checks it; give it one")
+    return builder.checks
+
+
+class _Builder:
+    def __init__(self, names: list[str], config: EngineConfig, revisions: int, policy: Policy) -> None:
+        self.names = names
+        self.revisions = revisions
+        self.seen: dict[str, QualityGate] = {}
+        rows: list[Row] = [
+            ("error", policy.on_error, None, config.max_retries, revisions),
+            ("validation", policy.on_invalid, None, revisions, revisions),
+            ("gate stage", ("reject",), None, 0, 0),
+            ("review", ("reject",), None, 0, 0),
+        ]
+        self.checks = Checks(rows)
+
+    def add(self, gate: QualityGate, stages: Any) -> None:
+        if self.seen.setdefault(gate.name, gate) is not gate:
+            raise PipelineError(f"two quality gates are named {gate.name!r}; names must differ")
+        retries = self.revisions if gate.max_attempts is None else gate.max_attempts - 1
+        rollbacks = self.revisions if gate.max_rollbacks is None else gate.max_rollbacks
+        target = None if gate.rollback_to is None else self.place(gate.rollback_to, f"gate {gate.name!r}")
+        place = len(self.checks.rows)
+        self.checks.rows.append((gate.name, gate.steps, target, retries, rollbacks))
+        if stages is None:
+            self.checks.final.append((place, gate))
+        for stage in stages or ():
+            self.place(stage, f"gate {gate.name!r}")
+            self.checks.by_stage.setdefault(stage, []).append((place, gate))
+
+    def add_review(self, stage: StageConfig) -> None:
+        target = 0 if stage.retry_from is None else self.place(stage.retry_from, f"stage {stage.name!r}")
+        self.checks.revise[stage.name] = len(self.checks.rows)
+        self.checks.rows.append((stage.name, ("rollback", "reject"), target, 0, self.revisions))
+
+    def place(self, stage: str, who: str) -> int:
+        if stage not in self.names:
+            raise UnknownStage(f"{who} names stage {stage!r}; the stages are {', '.join(self.names)}")
+        return self.names.index(stage)
+
+
+def gate_stage_verdict(stage: StageConfig, output: dict[str, Any]) -> GateVerdict:
+    """Whether a gate stage lets the run go on."""
+    try:
+        passed = stage.gate_check(output) if stage.gate_check else output.get("passed", True)
+    except Exception as error:
+        return GateVerdict(stage.name, "error", f"gate_check raised {type(error).__name__}: {error}")
+    return GateVerdict(stage.name, "passed" if passed else "failed", str(output.get("reason") or "gate refused"))
+
+
+def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, GateVerdict]:
+    """What a review stage said: PASS, REVISE or REJECT. Anything else, or nothing, is an error and rejects."""
+    said = output.get("verdict", output.get("overall_verdict"))
+    word = str(getattr(said, "value", said)).upper().rpartition(".")[2]
+    reason = str(output.get("reason") or output.get("feedback") or f"the review said {word}")
+    if word == "PASS":
+        return word, GateVerdict(stage.name, "passed")
+    if word in ("REVISE", "REJECT"):
+        return word, GateVerdict(stage.name, "failed", reason)
+    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {said!r}; use PASS, REVISE or REJECT")

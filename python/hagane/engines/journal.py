@@ -1,0 +1,181 @@
+"""A run's events and checkpoints: what happened goes to the store first and to whoever listens after that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from hagane import _core
+from hagane.engines.environment import Environment
+from hagane.engines.feedback import bounded
+from hagane.observability import standard
+
+Event = dict[str, Any]
+Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
+
+
+class Journal:
+    """Records the events of one run, and its state beside them.
+
+    Events that `note` takes are unsaved until the next `commit`, which writes them and the state in one transaction.
+    `drain` then gives them out, so nobody hears of something that a crash can undo. Without a store they are only kept
+    in memory.
+    """
+
+    def __init__(
+        self,
+        store: _core.Store | None,
+        environment: Environment,
+        *,
+        thread_id: str,
+        run_id: str,
+        pipeline: str,
+        version: str,
+    ) -> None:
+        self.store = store
+        self.thread_id = thread_id
+        self.run_id = run_id
+        self.history: list[Event] = []
+        self._environment = environment
+        self._pipeline = pipeline
+        self._version = version
+        self._epoch: int | None = None
+        self._seq = 0
+        self._unsaved: list[Event] = []
+        self._outbox: list[Event] = []
+        self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
+
+    def continue_from(self, head: _core.Head) -> None:
+        """Go on with a run that was adopted."""
+        self._epoch = head.epoch
+        self._seq = head.last_seq
+
+    def note(self, type: str, **body: Any) -> None:  # noqa: A002: the events' own word
+        """Take an event down. `body` is cut to what can be stored."""
+        self._seq += 1
+        names = {"run_id": self.run_id, "thread_id": self.thread_id}
+        event = {"seq": self._seq, "type": type, "at": self._environment.clock(), **bounded(body), **names}
+        self._unsaved.append(event)
+        self.history.append(event)
+
+    def drain(self) -> list[Event]:
+        """Saved events that nobody was given yet."""
+        events, self._outbox = self._outbox, []
+        return events
+
+    def blob(self, key: str, value: Any) -> _core.Blob:
+        """The blob of a part of the state. The same object under the same key is encoded once.
+
+        Raises:
+            SnapshotError: the value cannot be stored without loss; the message gives its path.
+        """
+        known = self._blobs.get(key)
+        if known is None or known[0] is not value:
+            known = self._blobs[key] = (value, _core.Blob(value, key.replace(":", ".", 1)))
+        return known[1]
+
+    async def commit(self, status: str, state: Mapping[str, Any], label: str) -> None:
+        """Write unsaved events and the state.
+
+        Raises:
+            SnapshotError: something in the state cannot be stored.
+            StoreError: the store failed; nothing was written.
+            LeaseLost: another run took the thread over; nothing was written.
+        """
+        if self.store is None or self.store.kind == "memory":
+            self.commit_now(status, state, label)
+            return
+        prepared, events = self._prepare(status, state, label), self._unsaved
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(None, partial(self._write, prepared, events))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # The write goes on in its thread; whether it succeeded must be known before anything else is written.
+            await _outlast(writing)
+            if not writing.cancelled() and writing.exception() is None:
+                self._saved(events)
+            raise
+        self._saved(events)
+
+    def commit_now(self, status: str, state: Mapping[str, Any], label: str) -> None:
+        """The same without an event loop: for a run that is being cancelled or closed."""
+        events = self._unsaved
+        if self.store is not None:
+            self._write(self._prepare(status, state, label), events)
+        self._saved(events)
+
+    def _prepare(self, status: str, state: Mapping[str, Any], label: str) -> Prepared:
+        return status, [(key, self.blob(key, value)) for key, value in state.items()], label
+
+    def _write(self, prepared: Prepared, events: list[Event]) -> None:
+        if self.store is None:
+            return
+        status, state, label = prepared
+        begun = self._environment.monotonic()
+        rows = [_row(event) for event in events]
+        written = self._begin(rows, state, label) if self._epoch is None else self._append(prepared, rows)
+        standard.checkpoint_saved(self.store.kind, written, self._environment.monotonic() - begun)
+
+    def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
+        assert self.store is not None
+        self._epoch, _, written = self.store.begin(
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            pipeline=self._pipeline,
+            version=self._version,
+            at=self._now(),
+            events=rows,
+            state=state,
+            label=label,
+        )
+        return written
+
+    def _append(self, prepared: Prepared, rows: list[tuple[int, str, int, _core.Blob]]) -> int:
+        assert self.store is not None
+        assert self._epoch is not None
+        status, state, label = prepared
+        return self.store.commit(
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+            epoch=self._epoch,
+            status=status,
+            at=self._now(),
+            events=rows,
+            state=state,
+            label=label,
+        )[1]
+
+    def _now(self) -> int:
+        return int(self._environment.clock() * 1_000_000)
+
+    def _saved(self, events: list[Event]) -> None:
+        self._unsaved = self._unsaved[len(events) :]
+        self._outbox.extend(dict(event) for event in events)
+
+
+async def _outlast(writing: asyncio.Future[None]) -> None:
+    while not writing.done():
+        try:
+            await asyncio.wait([writing])
+        except asyncio.CancelledError:
+            continue
+
+
+def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
+    body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
+    return event["seq"], event["type"], int(event["at"] * 1_000_000), _core.Blob(body, "event")
+
+
+def read_history(store: _core.Store, run_id: str) -> list[Event]:
+    """A stored run's events, as `run_stream` gave them.
+
+    Raises:
+        UnknownRun: the store has no such run.
+    """
+    return [
+        {"seq": seq, "type": kind, "at": at / 1_000_000, **body, "run_id": run_id}
+        for seq, kind, at, body in store.events(run_id)
+    ]

@@ -1,0 +1,31 @@
+"""The report at the end of a run, by whatever the engine was given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hagane.engines.isolate import isolate
+from hagane.engines.progress import Progress
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Makes the final report: a `builder` with `build(results, inputs)` wins over a `generator(results)`."""
+
+    generator: Callable[[dict[str, Any]], Any] | None = None
+    builder: Any = None
+
+    def build(self, progress: Progress) -> Any:
+        """The report on a run that succeeded, None if nobody makes one. Raises what the maker raises."""
+        results = isolate(progress.outputs)
+        if self.builder is not None:
+            return self.builder.build(results, isolate(progress.inputs))
+        return self.generator(results) if self.generator is not None else None
+
+    def dress(self, result: dict[str, Any], report: Any) -> dict[str, Any]:
+        """`result` with the report: its fields win over the result's own; a report that is no dict is `report`."""
+        if report is None:
+            return result
+        return {**result, **report} if isinstance(report, dict) else {**result, "report": report}

@@ -1,0 +1,170 @@
+"""`@metrics_tracked`: counts and times an agent's runs and changes nothing else about them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, overload
+
+from hagane.observability import standard
+from hagane.observability._tracked_class import declare_with_class
+
+__all__ = ["metrics_tracked"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@overload
+def metrics_tracked(func: Function) -> Function: ...
+@overload
+def metrics_tracked(*, agent: str | None = None) -> Callable[[Function], Function]: ...
+def metrics_tracked(func: Any = None, *, agent: str | None = None) -> Any:
+    """Report each run of `func` to `agent_execution_total` and `agent_execution_duration_seconds`.
+
+    Works on functions, methods, coroutines, generators and async generators; the result is of the same sort and has
+    `__hagane_tracked__ = True`. The agent is `agent`, else the `name` of the object the method belongs to, else its
+    class; a plain function's own name. A run that raises counts as "error", one that is cancelled, interrupted or
+    left half-read as "cancelled". Nothing that goes wrong with a metric reaches the caller.
+    """
+    # The frame of whoever decorates: if that is a class body, the class learns of the agent as soon as it exists.
+    namespace = sys._getframe(1).f_locals
+    if func is not None:
+        return _decorate(func, agent, namespace)
+    return lambda function: _decorate(function, agent, namespace)
+
+
+def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
+    if isinstance(func, (classmethod, staticmethod)):
+        return type(func)(_decorate(func.__func__, agent, namespace))
+    in_class = _in_class_body(func, namespace)
+    takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
+    wrapper = _wrap(func, _starter(func, agent, in_class=in_class, takes_self=takes_self))
+    wrapper.__hagane_tracked__ = True
+    if agent is not None:
+        standard.declare_agent(agent)
+    elif in_class and takes_self:
+        declare_with_class(namespace, agent_name)
+    elif not takes_self:
+        standard.declare_agent(_function_name(func))
+    return wrapper
+
+
+def _in_class_body(func: Any, namespace: dict[str, Any]) -> bool:
+    owner = getattr(func, "__qualname__", "").rpartition(".")[0]
+    return bool(owner) and owner == namespace.get("__qualname__")
+
+
+def _function_name(func: Any) -> str:
+    return str(getattr(func, "__name__", type(func).__name__))
+
+
+def agent_name(owner: Any) -> str:
+    """Return the agent's name of an object: its `name`, else its class's."""
+    try:
+        name = getattr(owner, "name", None)
+    except Exception:  # A property that is not ready: the run must not fail for the sake of a label.
+        name = None
+    kind = owner if isinstance(owner, type) else type(owner)
+    return name if isinstance(name, str) and name else kind.__name__
+
+
+def _starter(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> Callable[[tuple[Any, ...]], _Run]:
+    name = _function_name(func)
+
+    def is_owner(first: Any) -> bool:
+        # A static method's first argument is anything; a method whose first is not called self has itself.
+        return takes_self or (in_class and inspect.getattr_static(first, name, None) is not None)
+
+    def start(args: tuple[Any, ...]) -> _Run:
+        if agent is None and args and is_owner(args[0]):
+            return _Run(agent_name(args[0]))
+        return _Run(agent or name)
+
+    return start
+
+
+def _parameters(func: Any) -> list[str]:
+    try:
+        return list(inspect.signature(func).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+# Bounded, because names may come from outside; forgetting one costs a few lookups and nothing else.
+_declare_once = lru_cache(maxsize=1024)(standard.declare_agent)
+
+
+class _Run:
+    """One run, from its start to its one end."""
+
+    __slots__ = ("agent", "start")
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        _declare_once(agent)
+        standard.agent_started(agent)
+        self.start = time.perf_counter()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        seconds = time.perf_counter() - self.start
+        status = "success" if kind is None else "error" if issubclass(kind, Exception) else "cancelled"
+        standard.agent_ended(self.agent)
+        standard.agent_run(self.agent, status, seconds)
+
+
+def _wrap(func: Any, run_of: Callable[[tuple[Any, ...]], _Run]) -> Any:
+    if inspect.isasyncgenfunction(func):
+        return _wrap_async_generator(func, run_of)
+    if inspect.iscoroutinefunction(func):
+
+        @wraps(func)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            with run_of(args):
+                return await func(*args, **kwargs)
+
+        return run_async
+    if inspect.isgeneratorfunction(func):
+
+        @wraps(func)
+        def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            with run_of(args):
+                return (yield from func(*args, **kwargs))
+
+        return run_generator
+
+    @wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with run_of(args):
+            return func(*args, **kwargs)
+
+    return run
+
+
+def _wrap_async_generator(func: Any, run_of: Callable[[tuple[Any, ...]], _Run]) -> Any:
+    @wraps(func)
+    async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with run_of(args):
+            inner = func(*args, **kwargs)
+            step = inner.__anext__()
+            while True:
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await inner.aclose()
+                    raise
+                except BaseException as thrown:
+                    step = inner.athrow(thrown)
+                else:
+                    step = inner.asend(sent)
+
+    return run_async_generator

@@ -1,0 +1,105 @@
+"""Which metrics every hagane program has: names, labels, buckets, and the values that a status label takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hagane import _core
+
+__all__ = [
+    "AGENT_STATUSES",
+    "APPROVAL_STATUSES",
+    "DEFINITIONS",
+    "GATE_VERDICTS",
+    "LLM_STATUSES",
+    "SANDBOX_OUTCOMES",
+    "TOKEN_TYPES",
+    "Definition",
+    "Families",
+    "register",
+]
+
+AGENT_STATUSES = ("success", "error", "cancelled")
+LLM_STATUSES = ("success", "error", "cancelled")
+APPROVAL_STATUSES = ("approved", "rejected", "expired", "cancelled")
+GATE_VERDICTS = ("passed", "failed", "error")
+SANDBOX_OUTCOMES = ("ok", "error", "timeout", "killed", "memory_limit", "output_limit", "sandbox_error")
+TOKEN_TYPES = ("input", "output")
+
+# 30 is an exact bound because the latency alert is at 30 s; the tail goes as far as such work really takes.
+AGENT_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0)
+LLM_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+STAGE_BUCKETS = (0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0)
+SANDBOX_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+CHECKPOINT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Definition(NamedTuple):
+    """A standard metric: `buckets` is None unless it is a histogram (upper bounds in seconds)."""
+
+    kind: str
+    name: str
+    description: str
+    label_names: tuple[str, ...]
+    buckets: tuple[float, ...] | None = None
+
+
+_ALL = (
+    Definition("counter", "agent_execution_total", "Agent runs that ended, by how they ended.", ("agent", "status")),
+    Definition("histogram", "agent_execution_duration_seconds", "How long agent runs took.", ("agent",), AGENT_BUCKETS),
+    Definition("gauge", "agent_executions_in_progress", "Agent runs that have begun and not ended.", ("agent",)),
+    Definition("counter", "llm_request_total", "Model calls, by how they ended.", ("provider", "model", "status")),
+    Definition("histogram", "llm_latency_seconds", "How long model calls took.", ("provider", "model"), LLM_BUCKETS),
+    Definition("counter", "llm_tokens_total", "Tokens that the provider reported.", ("provider", "model", "type")),
+    Definition(
+        "histogram",
+        "pipeline_stage_duration_seconds",
+        "How long stage attempts took.",
+        ("pipeline", "stage"),
+        STAGE_BUCKETS,
+    ),
+    Definition("counter", "pipeline_stage_retries_total", "Stage attempts after the first.", ("pipeline", "stage")),
+    Definition(
+        "counter", "pipeline_gate_verdicts_total", "Verdicts of quality gates.", ("pipeline", "gate", "verdict")
+    ),
+    Definition("counter", "pipeline_rollbacks_total", "Rollbacks, by the stage returned to.", ("pipeline", "stage")),
+    Definition("counter", "hitl_approval_total", "Requests for a human's approval, by answer.", ("action", "status")),
+    Definition("counter", "sandbox_execution_total", "Sandbox runs, by outcome.", ("provider", "outcome")),
+    Definition(
+        "histogram",
+        "sandbox_execution_duration_seconds",
+        "How long sandbox runs took.",
+        ("provider",),
+        SANDBOX_BUCKETS,
+    ),
+    Definition("counter", "checkpoint_bytes_total", "Bytes written to checkpoint stores.", ("store",)),
+    Definition(
+        "histogram",
+        "checkpoint_duration_seconds",
+        "How long saving a checkpoint took.",
+        ("store",),
+        CHECKPOINT_BUCKETS,
+    ),
+)
+DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in _ALL}
+
+
+class Families(NamedTuple):
+    """The standard families of one registry, by type and name."""
+
+    counters: dict[str, _core.CounterFamily]
+    gauges: dict[str, _core.GaugeFamily]
+    histograms: dict[str, _core.HistogramFamily]
+
+
+def register(registry: _core.MetricsRegistry) -> Families:
+    """Create the standard families in `registry`, or find them there; MetricError if something else has a name."""
+    families = Families({}, {}, {})
+    for kind, name, description, label_names, buckets in _ALL:
+        if kind == "counter":
+            families.counters[name] = registry.counter(name, description, label_names)
+        elif kind == "gauge":
+            families.gauges[name] = registry.gauge(name, description, label_names)
+        else:
+            families.histograms[name] = registry.histogram(name, description, label_names, buckets)
+    return families

@@ -1,0 +1,51 @@
+"""What a pipeline demands of its stages' outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hagane.errors import PipelineError
+
+
+@dataclass
+class ValidationConfig:
+    """Rules by stage name.
+
+    Attributes:
+        required_fields: fields that a stage's output must have, not null: `{stage: [field, ...]}`.
+        schemas: what a stage's output must look like: a JSON Schema dict (type, enum, required, properties,
+            additionalProperties, items, minimum, maximum, minLength, minItems) or a Pydantic model class.
+        min_quality_score: the least number in `score_field`. It applies to stages that output the field or are
+            required to; a missing score, NaN or something that is no number fails.
+        score_field: the name of the field that holds the score.
+        enable_anomaly_detection: not available yet; True raises.
+
+    Raises:
+        PipelineError: `enable_anomaly_detection=True`.
+        ValueError: fields given as one string, or a `min_quality_score` that is no number.
+    """
+
+    required_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    min_quality_score: float | None = None
+    score_field: str = "score"
+    enable_anomaly_detection: bool = False
+
+    def __post_init__(self) -> None:
+        if self.enable_anomaly_detection:
+            raise PipelineError(
+                "anomaly detection is not available in this version; leave enable_anomaly_detection=False "
+                "rather than rely on a check that does not run"
+            )
+        for stage, names in self.required_fields.items():
+            if isinstance(names, str):
+                raise ValueError(f"required_fields[{stage!r}] is the string {names!r}; give a list of field names")
+        score = self.min_quality_score
+        if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float)) or score != score):
+            raise ValueError(f"min_quality_score is {score!r}; give a number or None")
+
+    def named_stages(self) -> set[str]:
+        """Every stage that some rule names."""
+        return {*self.required_fields, *self.schemas}

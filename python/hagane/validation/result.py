@@ -1,0 +1,36 @@
+"""What a validator found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One thing that is wrong with an output.
+
+    `path` is a place such as `findings[2].text`, empty for the output itself; `rule` is the name of the rule
+    (`required`, `type`, `minimum`, `score`, ...); `expected` and `actual` are short texts.
+    """
+
+    path: str
+    rule: str
+    expected: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"{self.path or 'output'}: expected {self.expected}, got {self.actual} ({self.rule})"
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """The verdict on one output: `score` is None where the output has none."""
+
+    passed: bool
+    issues: tuple[Issue, ...] = ()
+    score: float | None = None
+
+    @property
+    def feedback(self) -> str:
+        """All issues as text for whoever produces the output again; empty when it passed."""
+        return "\n".join(str(issue) for issue in self.issues)

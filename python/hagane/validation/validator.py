@@ -1,0 +1,75 @@
+"""The rules of a configuration, applied to outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hagane import _core
+from hagane.validation.config import ValidationConfig
+from hagane.validation.result import Issue, ValidationResult
+
+
+class StageValidator:
+    """Checks outputs of stages against a `ValidationConfig`.
+
+    Args:
+        config: the rules; none means that everything passes.
+
+    Raises:
+        ValueError: a schema that is neither a supported JSON Schema nor a Pydantic model class.
+    """
+
+    def __init__(self, config: ValidationConfig | None = None) -> None:
+        self._config = config or ValidationConfig()
+        self._models: dict[str, Any] = {}
+        self._rules = {stage: self._compile(stage) for stage in self._config.named_stages()}
+        self._others = self._compile(None)
+
+    def _compile(self, stage: str | None) -> _core.StageRules:
+        config = self._config
+        schema = config.schemas.get(stage) if stage is not None else None
+        if stage is not None and hasattr(schema, "model_validate"):
+            self._models[stage], schema = schema, None
+        if schema is not None and not isinstance(schema, dict):
+            raise ValueError(
+                f"schemas[{stage!r}] is {type(schema).__name__}; give a JSON Schema dict or a Pydantic model class"
+            )
+        return _core.StageRules(
+            required=list(config.required_fields.get(stage, ())) if stage is not None else [],
+            schema=schema,
+            score_field=config.score_field,
+            minimum=config.min_quality_score,
+        )
+
+    def check(self, stage_name: str, output: Any) -> ValidationResult:
+        """Check `output` of stage `stage_name`; never raises for an output, whatever it is."""
+        rows, score = self._rules.get(stage_name, self._others).check(output)
+        issues = [Issue(*row) for row in rows]
+        model = self._models.get(stage_name)
+        if model is not None:
+            issues.extend(_ask_model(model, output))
+        return ValidationResult(passed=not issues, issues=tuple(issues), score=score)
+
+    async def validate(self, stage_name: str, output: Any) -> ValidationResult:
+        """Check `output` of stage `stage_name`: the awaitable form of `check`."""
+        return self.check(stage_name, output)
+
+
+def _ask_model(model: Any, output: Any) -> list[Issue]:
+    """Validate with a Pydantic model; an exception that is not Pydantic's own counts as one issue."""
+    try:
+        model.model_validate(output)
+    except Exception as error:
+        details = getattr(error, "errors", None)
+        if not callable(details):
+            return [Issue("", "schema", model.__name__, f"{type(error).__name__}: {error}")]
+        return [_model_issue(detail) for detail in details()]
+    return []
+
+
+def _model_issue(detail: dict[str, Any]) -> Issue:
+    path = ""
+    for step in detail.get("loc", ()):
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    actual = repr(detail.get("input"))
+    return Issue(path, str(detail.get("type", "schema")), str(detail.get("msg", "")), actual[:80])

@@ -1,0 +1,85 @@
+//! Handles onto one series: taken once, after which a write touches atomics only.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::bindings::error::metric_error;
+use crate::metrics::{Counter, Gauge, Histogram, Series};
+
+/// One series of a counter.
+#[pyclass(frozen, module = "hagane._core")]
+pub(super) struct CounterChild(pub(super) Arc<Series<Counter>>);
+
+#[pymethods]
+impl CounterChild {
+    #[pyo3(signature = (value = 1.0))]
+    fn inc(&self, value: f64) -> PyResult<()> {
+        self.0.cell.increment(value).map_err(metric_error)
+    }
+
+    fn get(&self) -> f64 {
+        self.0.cell.get()
+    }
+}
+
+/// One series of a gauge.
+#[pyclass(frozen, module = "hagane._core")]
+pub(super) struct GaugeChild(pub(super) Arc<Series<Gauge>>);
+
+#[pymethods]
+impl GaugeChild {
+    fn set(&self, value: f64) {
+        self.0.cell.set(value);
+    }
+
+    #[pyo3(signature = (value = 1.0))]
+    fn inc(&self, value: f64) -> PyResult<()> {
+        self.0.cell.add(value).map_err(metric_error)
+    }
+
+    #[pyo3(signature = (value = 1.0))]
+    fn dec(&self, value: f64) -> PyResult<()> {
+        self.0.cell.add(-value).map_err(metric_error)
+    }
+
+    fn get(&self) -> f64 {
+        self.0.cell.get()
+    }
+}
+
+/// One series of a histogram.
+#[pyclass(frozen, module = "hagane._core")]
+pub(super) struct HistogramChild(pub(super) Arc<Series<Histogram>>);
+
+#[pymethods]
+impl HistogramChild {
+    fn observe(&self, value: f64) -> PyResult<()> {
+        self.0.cell.observe(value).map_err(metric_error)
+    }
+
+    fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        stats(py, Some(&self.0.cell))
+    }
+}
+
+/// AgentFlow's shape: count, sum, avg, min, max, and per bound how many were at most that (none while it is empty).
+pub(super) fn stats<'py>(py: Python<'py>, histogram: Option<&Histogram>) -> PyResult<Bound<'py, PyDict>> {
+    let (stats, buckets) = (PyDict::new(py), PyDict::new(py));
+    let seen = histogram.map(|histogram| (histogram.bounds(), histogram.snapshot()));
+    let (mut count, mut numbers) = (0, [0.0; 4]);
+    if let Some((bounds, seen)) = seen.filter(|(_, seen)| seen.count() > 0) {
+        count = seen.count();
+        numbers = [seen.sum, seen.sum / count as f64, seen.min, seen.max];
+        for (bound, at_most) in bounds.as_slice().iter().zip(&seen.cumulative) {
+            buckets.set_item(bound, at_most)?;
+        }
+    }
+    stats.set_item("count", count)?;
+    for (name, number) in ["sum", "avg", "min", "max"].into_iter().zip(numbers) {
+        stats.set_item(name, number)?;
+    }
+    stats.set_item("buckets", buckets)?;
+    Ok(stats)
+}

@@ -1,0 +1,304 @@
+//! What a run does next: events in, one action out. A loop with budgets, never recursion.
+//!
+//! Pure: no clock, no I/O, no threads. Whoever drives it runs stages and checks, reports what happened, and stores
+//! `State` beside each checkpoint, so that what was spent before a crash stays spent after it.
+
+mod settings;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use settings::{Check, Settings};
+pub use state::{Done, MAX_STATE, Phase, State};
+
+use crate::validation::OnFail;
+
+/// What the driver is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Run a stage for the first time, or again after the run was resumed.
+    Run {
+        /// The stage.
+        stage: usize,
+        /// How often the stage was started, this start included.
+        attempt: u32,
+    },
+    /// Take the stage's output over, then report `accepted`.
+    Accept {
+        /// The stage.
+        stage: usize,
+    },
+    /// Check the merged results, then report `judged`.
+    CheckFinal,
+    /// Run the stage again with feedback; its last output is dropped.
+    Retry {
+        /// The stage.
+        stage: usize,
+        /// How often the stage was started, this start included.
+        attempt: u32,
+        /// The check that failed.
+        check: usize,
+    },
+    /// Drop the outputs of `to` and of everything after it, then run `to` with feedback.
+    Rollback {
+        /// Where the check failed.
+        from: usize,
+        /// Where to go on.
+        to: usize,
+        /// How often `to` was started, this start included.
+        attempt: u32,
+        /// The check that failed.
+        check: usize,
+    },
+    /// Go on without the stage's output (after the last stage: in spite of the check), then report `accepted`.
+    Skip {
+        /// The stage.
+        stage: usize,
+        /// The check that failed.
+        check: usize,
+    },
+    /// Take the check's substitute as the stage's output, then report `accepted`.
+    Fallback {
+        /// The stage.
+        stage: usize,
+        /// The check that failed.
+        check: usize,
+    },
+    /// Stop; `how` is escalate, fail, reject or abort.
+    Stop {
+        /// How the run ends.
+        how: OnFail,
+        /// Where.
+        stage: usize,
+        /// The check that failed; none when the run's budget of attempts is spent.
+        check: Option<usize>,
+    },
+    /// Done. Partial if a stage was skipped or substituted, or a check waived.
+    Complete {
+        /// Whether anything is missing.
+        partial: bool,
+    },
+}
+
+/// A report that does not fit where the run stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A report at the wrong time.
+    #[error("{event} was reported while the run is {phase}; this is a fault of the program that drives the plan")]
+    OutOfTurn {
+        /// What was reported.
+        event: &'static str,
+        /// Where the run stands.
+        phase: String,
+    },
+    /// A stage that does not exist or did not run yet.
+    #[error("stage {0:?} has not run yet, so there is nothing to go back to; {1}")]
+    NotRun(String, String),
+    /// Settings that cannot work.
+    #[error("{0}")]
+    Settings(String),
+    /// A stored state that does not belong to these settings.
+    #[error("the stored progress does not fit this pipeline: {0}")]
+    Foreign(String),
+}
+
+/// A run's progress under its settings.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    settings: Settings,
+    state: State,
+}
+
+impl Plan {
+    /// A run that has not begun.
+    pub fn new(settings: Settings) -> Result<Self, PlanError> {
+        settings.validate()?;
+        let state = State::new(settings.stages.len(), settings.checks.len());
+        Ok(Self { settings, state })
+    }
+
+    /// A run that was stored with `state`.
+    pub fn restore(settings: Settings, state: State) -> Result<Self, PlanError> {
+        settings.validate()?;
+        state.fits(&settings)?;
+        Ok(Self { settings, state })
+    }
+
+    /// What to store.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Begins, or goes on after a crash or a stop: the first stage without an output runs.
+    ///
+    /// Somebody asked for it, so it does not draw on the run's budget of attempts.
+    pub fn begin(&mut self) -> Action {
+        match self.state.done.iter().position(|done| *done == Done::Open) {
+            Some(stage) => self.run(stage),
+            None => self.finish(),
+        }
+    }
+
+    /// The checks that ran have spoken; `failures` are the failed ones.
+    ///
+    /// `fingerprint` stands for what was wrong with what output. The same one twice means that trying again changes
+    /// nothing, so retries and rollbacks count as exhausted.
+    pub fn judged(&mut self, failures: &[usize], fingerprint: Option<&str>) -> Result<Action, PlanError> {
+        let stage = self.standing("a verdict")?;
+        if let Some(unknown) = failures.iter().find(|check| **check >= self.settings.checks.len()) {
+            return Err(PlanError::Settings(format!("there is no check number {unknown}")));
+        }
+        if !failures.is_empty() {
+            let seen = self.state.remember(stage, fingerprint);
+            return Ok(self.decide(stage, failures, seen));
+        }
+        if self.state.phase == Phase::Finalising {
+            return Ok(self.complete());
+        }
+        self.state.phase = Phase::Accepting(stage, Done::Accepted);
+        Ok(Action::Accept { stage })
+    }
+
+    /// The output, the skip or the substitute is recorded.
+    pub fn accepted(&mut self) -> Result<Action, PlanError> {
+        let Phase::Accepting(stage, done) = self.state.phase else { return Err(self.out_of_turn("an acceptance")) };
+        self.state.done[stage] = done;
+        if stage + 1 < self.settings.stages.len() {
+            return Ok(self.charge(stage + 1).unwrap_or_else(|| self.run(stage + 1)));
+        }
+        Ok(if self.state.waived { self.complete() } else { self.finish() })
+    }
+
+    /// Somebody outside wants to go back to the state before `stage`; returns its number, and `begin` goes on from
+    /// there. Asking twice is asking once.
+    pub fn rollback_to(&mut self, stage: &str) -> Result<usize, PlanError> {
+        let names = &self.settings.stages;
+        let not_run = || PlanError::NotRun(stage.into(), format!("the stages are {}", names.join(", ")));
+        let to = names.iter().position(|name| name == stage).ok_or_else(not_run)?;
+        if self.state.attempts[to] == 0 {
+            return Err(not_run());
+        }
+        self.state.reopen(to);
+        self.state.phase = Phase::Fresh;
+        Ok(to)
+    }
+
+    fn decide(&mut self, stage: usize, failures: &[usize], seen: bool) -> Action {
+        let steps: Vec<_> = failures.iter().map(|check| (*check, self.step(*check, stage, seen))).collect();
+        // The first of equals speaks, in the order in which the checks are listed.
+        let chosen = steps.iter().rev().max_by_key(|(_, step)| *step).copied();
+        let Some((check, step)) = chosen else { return Action::Accept { stage } };
+        self.spend(stage, step, &steps);
+        match step {
+            OnFail::Retry => self.charge(stage).unwrap_or_else(|| self.retry(stage, check)),
+            OnFail::Rollback => {
+                let to = self.earliest_target(stage, &steps);
+                self.charge(to).unwrap_or_else(|| self.go_back(stage, to, check))
+            }
+            OnFail::Skip => self.settle(stage, Done::Skipped, Action::Skip { stage, check }),
+            OnFail::Fallback => self.settle(stage, Done::Substituted, Action::Fallback { stage, check }),
+            how => self.stop(how, stage, Some(check)),
+        }
+    }
+
+    /// The first rung of the check's ladder that still has budget.
+    fn step(&self, check: usize, stage: usize, seen: bool) -> OnFail {
+        let spec = &self.settings.checks[check];
+        let open = |step: &&OnFail| match step {
+            OnFail::Retry => !seen && self.state.retries[check][stage] < spec.retries,
+            OnFail::Rollback => !seen && self.state.rollbacks[check][stage] < spec.rollbacks,
+            _ => true,
+        };
+        // `Settings::validate` saw that the last rung needs no budget.
+        spec.ladder.iter().find(open).copied().unwrap_or(OnFail::Fail)
+    }
+
+    /// Every check that wanted the step taken pays for it.
+    fn spend(&mut self, stage: usize, step: OnFail, steps: &[(usize, OnFail)]) {
+        for (check, _) in steps.iter().filter(|(_, wanted)| *wanted == step) {
+            match step {
+                OnFail::Retry => self.state.retries[*check][stage] += 1,
+                OnFail::Rollback => self.state.rollbacks[*check][stage] += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn earliest_target(&self, stage: usize, steps: &[(usize, OnFail)]) -> usize {
+        let wanting = steps.iter().filter(|(_, step)| *step == OnFail::Rollback);
+        let target = |check: usize| self.settings.checks[check].rollback_to.unwrap_or(stage.saturating_sub(1));
+        wanting.map(|(check, _)| target(*check).min(stage)).min().unwrap_or(stage)
+    }
+
+    /// Takes one start of a stage from the run's budget; says stop when it is spent.
+    fn charge(&mut self, stage: usize) -> Option<Action> {
+        if self.state.starts >= self.settings.max_starts {
+            return Some(self.stop(OnFail::Fail, stage, None));
+        }
+        self.state.starts += 1;
+        None
+    }
+
+    fn run(&mut self, stage: usize) -> Action {
+        let attempt = self.state.start(stage);
+        Action::Run { stage, attempt }
+    }
+
+    fn retry(&mut self, stage: usize, check: usize) -> Action {
+        self.state.reopen(stage);
+        Action::Retry { stage, attempt: self.state.start(stage), check }
+    }
+
+    fn go_back(&mut self, from: usize, to: usize, check: usize) -> Action {
+        self.state.reopen(to);
+        Action::Rollback { from, to, attempt: self.state.start(to), check }
+    }
+
+    /// A stage that goes on damaged. After the last stage the failed check is waived rather than checked again.
+    fn settle(&mut self, stage: usize, done: Done, action: Action) -> Action {
+        let after_the_last = self.state.phase == Phase::Finalising;
+        let done = if after_the_last && done == Done::Skipped { self.state.done[stage] } else { done };
+        self.state.waived |= after_the_last;
+        self.state.phase = Phase::Accepting(stage, done);
+        action
+    }
+
+    fn stop(&mut self, how: OnFail, stage: usize, check: Option<usize>) -> Action {
+        self.state.phase = Phase::Ended;
+        Action::Stop { how, stage, check }
+    }
+
+    fn finish(&mut self) -> Action {
+        if !self.settings.final_checks {
+            return self.complete();
+        }
+        self.state.phase = Phase::Finalising;
+        Action::CheckFinal
+    }
+
+    fn complete(&mut self) -> Action {
+        self.state.phase = Phase::Ended;
+        let whole = self.state.done.iter().all(|done| *done == Done::Accepted);
+        Action::Complete { partial: !whole || self.state.waived }
+    }
+
+    /// The stage that a verdict is about.
+    fn standing(&self, event: &'static str) -> Result<usize, PlanError> {
+        match self.state.phase {
+            Phase::Running(stage) => Ok(stage),
+            Phase::Finalising => Ok(self.settings.stages.len() - 1),
+            _ => Err(self.out_of_turn(event)),
+        }
+    }
+
+    fn out_of_turn(&self, event: &'static str) -> PlanError {
+        PlanError::OutOfTurn { event, phase: format!("{:?}", self.state.phase) }
+    }
+}

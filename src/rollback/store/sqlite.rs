@@ -1,0 +1,173 @@
+//! Checkpoints in one SQLite file that several processes may share.
+
+mod open;
+mod query;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::{Commit, Event, Head, NewRun, Receipt, RunRecord, StateBlobs, Store, StoreError};
+
+/// A store in a SQLite file: write-ahead log, full synchronisation, one transaction per call.
+pub struct SqliteStore {
+    path: PathBuf,
+    /// A SQLite connection must not be used on both sides of a fork: the locks would be shared.
+    owner: u32,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens `path`, creating the file if it is not there. The folder must exist.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::open(path)?;
+        Ok(Self { path: path.to_owned(), owner: std::process::id(), connection: Mutex::new(Some(connection)) })
+    }
+
+    /// Runs `work` in one transaction that takes the write lock at once, so that two writers queue up instead of
+    /// failing half-way.
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>,
+        behaviour: TransactionBehavior,
+    ) -> Result<T, StoreError> {
+        if self.owner != std::process::id() {
+            return Err(StoreError::Forked(self.path.display().to_string(), self.owner));
+        }
+        // A panic inside a transaction rolled it back, so the connection behind a poisoned lock is still good.
+        let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = guard.as_mut().ok_or_else(|| closed(&self.path))?;
+        let done = || -> Result<T, Failure> {
+            let transaction = connection.transaction_with_behavior(behaviour)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        done().map_err(|failure| failure.at(&self.path))
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.transact(work, TransactionBehavior::Immediate)
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.transact(work, TransactionBehavior::Deferred)
+    }
+}
+
+impl Store for SqliteStore {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn begin(&self, run: &NewRun, first: Commit) -> Result<(i64, Receipt), StoreError> {
+        self.write(|transaction| {
+            let epoch = write::begin(transaction, run)?;
+            Ok((epoch, write::commit(transaction, &Commit { epoch, ..first })?))
+        })
+    }
+
+    fn adopt(&self, thread_id: &str) -> Result<Head, StoreError> {
+        self.write(|transaction| {
+            transaction.execute("UPDATE threads SET epoch = epoch + 1 WHERE thread_id = ?1", [thread_id])?;
+            query::head(transaction, thread_id)
+        })
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.write(|transaction| write::commit(transaction, commit))
+    }
+
+    fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
+        self.read(|transaction| query::head(transaction, thread_id))
+    }
+
+    fn load(&self, checkpoint: i64) -> Result<StateBlobs, StoreError> {
+        self.read(|transaction| query::load(transaction, checkpoint))
+    }
+
+    fn events(&self, run_id: &str) -> Result<Vec<Event>, StoreError> {
+        self.read(|transaction| query::events(transaction, run_id))
+    }
+
+    fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        self.read(|transaction| query::runs(transaction, limit))
+    }
+
+    fn close(&self) {
+        if self.owner == std::process::id() {
+            drop(self.connection.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    /// In a forked child the parent's connection is leaked on purpose: closing it would release the parent's locks.
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            let slot = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(slot.take());
+        }
+    }
+}
+
+/// What went wrong inside a transaction, before the file's name is known.
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Store(StoreError),
+    Corrupt(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Failure {
+    fn unknown(kind: &'static str, name: impl ToString) -> Self {
+        Self::Store(StoreError::Unknown { kind, name: name.to_string() })
+    }
+
+    fn at(self, path: &Path) -> StoreError {
+        let place = path.display().to_string();
+        match self {
+            Self::Store(error) => error,
+            Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
+            Self::Sqlite(error) => explain(&error, place),
+        }
+    }
+}
+
+fn explain(error: &rusqlite::Error, place: String) -> StoreError {
+    let reason = error.to_string();
+    let remedy = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => return StoreError::Corrupt { place, reason },
+        Some(ErrorCode::CannotOpen) => "create its folder, or name a file in a folder that exists and can be written",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "make the file and its folder writable",
+        Some(ErrorCode::DiskFull) => "free space on the disk, then resume the run",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has held it for more than 30 seconds; end that process, then resume the run"
+        }
+        Some(_) => "see the reason; the run can be resumed when the store works again",
+        // No SQLite code: a column held something that it was never given.
+        None => return StoreError::Corrupt { place, reason },
+    };
+    StoreError::Unusable { place, reason, remedy }
+}
+
+fn closed(path: &Path) -> StoreError {
+    StoreError::Unusable {
+        place: path.display().to_string(),
+        reason: "it was closed".into(),
+        remedy: "open a new store for further work",
+    }
+}

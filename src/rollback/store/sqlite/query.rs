@@ -1,0 +1,75 @@
+//! What is read from a store. Every row is untrusted: a wrong type, a wrong word or a missing blob is damage.
+
+use rusqlite::{OptionalExtension, Row, Transaction};
+
+use super::{Event, Failure, Head, RunRecord, StateBlobs};
+use crate::rollback::snapshot::{Address, Blob};
+
+const RUN: &str = "run_id, thread_id, pipeline, version, status, started_at, updated_at";
+
+pub(super) fn head(transaction: &Transaction<'_>, thread_id: &str) -> Result<Head, Failure> {
+    let thread = transaction
+        .query_row("SELECT epoch, run_id, checkpoint_id FROM threads WHERE thread_id = ?1", [thread_id], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
+        })
+        .optional()?;
+    let (epoch, run_id, checkpoint) = thread.ok_or_else(|| Failure::unknown("thread", thread_id))?;
+    let sql = format!("SELECT {RUN} FROM runs WHERE run_id = ?1");
+    let run = transaction.query_row(&sql, [&run_id], |row| Ok(run_record(row))).optional()?;
+    let run = run.ok_or_else(|| Failure::Corrupt(format!("run {run_id:?} of thread {thread_id:?} is missing")))??;
+    let last = "SELECT coalesce(max(seq), 0) FROM events WHERE run_id = ?1";
+    let last_seq = transaction.query_row(last, [&run_id], |row| row.get(0))?;
+    Ok(Head { run, epoch, checkpoint, last_seq })
+}
+
+pub(super) fn load(transaction: &Transaction<'_>, checkpoint: i64) -> Result<StateBlobs, Failure> {
+    let known = transaction
+        .query_row("SELECT 1 FROM checkpoints WHERE checkpoint_id = ?1", [checkpoint], |_| Ok(()))
+        .optional()?;
+    known.ok_or_else(|| Failure::unknown("checkpoint", checkpoint))?;
+    let mut statement = transaction.prepare_cached(
+        "SELECT key, address, stored FROM manifest LEFT JOIN blobs USING (address)
+         WHERE checkpoint_id = ?1 ORDER BY position",
+    )?;
+    let mut rows = statement.query([checkpoint])?;
+    let mut state = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: String = row.get(0)?;
+        let stored: Option<Vec<u8>> = row.get(2)?;
+        let stored = stored.ok_or_else(|| Failure::Corrupt(format!("the content of {key:?} is missing")))?;
+        state.push((key, Blob::from_stored(row.get::<_, Address>(1)?, stored)));
+    }
+    Ok(state)
+}
+
+pub(super) fn events(transaction: &Transaction<'_>, run_id: &str) -> Result<Vec<Event>, Failure> {
+    let known = transaction.query_row("SELECT 1 FROM runs WHERE run_id = ?1", [run_id], |_| Ok(())).optional()?;
+    known.ok_or_else(|| Failure::unknown("run", run_id))?;
+    let mut statement =
+        transaction.prepare_cached("SELECT seq, kind, at, address, body FROM events WHERE run_id = ?1 ORDER BY seq")?;
+    let rows = statement.query_map([run_id], |row| {
+        let body = Blob::from_stored(row.get::<_, Address>(3)?, row.get(4)?);
+        Ok(Event { seq: row.get(0)?, kind: row.get(1)?, at: row.get(2)?, body })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn runs(transaction: &Transaction<'_>, limit: u32) -> Result<Vec<RunRecord>, Failure> {
+    let sql = format!("SELECT {RUN} FROM runs ORDER BY number DESC LIMIT ?1");
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let rows = statement.query_map([limit], |row| Ok(run_record(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+fn run_record(row: &Row<'_>) -> Result<RunRecord, Failure> {
+    let status: String = row.get(4)?;
+    Ok(RunRecord {
+        run_id: row.get(0)?,
+        thread_id: row.get(1)?,
+        pipeline: row.get(2)?,
+        version: row.get(3)?,
+        status: status.parse().map_err(|_| Failure::Corrupt(format!("{status:?} is no status")))?,
+        started_at: row.get(5)?,
+        updated_at: row.get(6)?,
+    })
+}

@@ -1,0 +1,130 @@
+"""Every standard metric is declared at 0 and moved by the function that reports it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from hagane.observability import standard
+from hagane.observability.definitions import DEFINITIONS
+
+REPORTS = {
+    "agent_execution_total": (
+        lambda: standard.declare_agent("s"),
+        lambda: standard.agent_run("s", "success", 1.0),
+        {"agent": "s", "status": "success"},
+    ),
+    "agent_execution_duration_seconds": (
+        lambda: standard.declare_agent("t"),
+        lambda: standard.agent_run("t", "error", 1.0),
+        {"agent": "t"},
+    ),
+    "agent_executions_in_progress": (
+        lambda: standard.declare_agent("u"),
+        lambda: standard.agent_started("u"),
+        {"agent": "u"},
+    ),
+    "llm_request_total": (
+        lambda: standard.declare_llm("p", "m1"),
+        lambda: standard.llm_call("p", "m1", status="error", seconds=1.0),
+        {"provider": "p", "model": "m1", "status": "error"},
+    ),
+    "llm_latency_seconds": (
+        lambda: standard.declare_llm("p", "m2"),
+        lambda: standard.llm_call("p", "m2", status="success", seconds=1.0),
+        {"provider": "p", "model": "m2"},
+    ),
+    "llm_tokens_total": (
+        lambda: standard.declare_llm("p", "m3"),
+        lambda: standard.llm_call("p", "m3", status="success", seconds=1.0, output_tokens=1),
+        {"provider": "p", "model": "m3", "type": "output"},
+    ),
+    "pipeline_stage_duration_seconds": (
+        lambda: standard.declare_stage("p", "s1"),
+        lambda: standard.stage_run("p", "s1", 1.0),
+        {"pipeline": "p", "stage": "s1"},
+    ),
+    "pipeline_stage_retries_total": (
+        lambda: standard.declare_stage("p", "s2"),
+        lambda: standard.stage_retry("p", "s2"),
+        {"pipeline": "p", "stage": "s2"},
+    ),
+    "pipeline_rollbacks_total": (
+        lambda: standard.declare_stage("p", "s3"),
+        lambda: standard.rollback("p", "s3"),
+        {"pipeline": "p", "stage": "s3"},
+    ),
+    "pipeline_gate_verdicts_total": (
+        lambda: standard.declare_gate("p", "g"),
+        lambda: standard.gate_verdict("p", "g", "failed"),
+        {"pipeline": "p", "gate": "g", "verdict": "failed"},
+    ),
+    "hitl_approval_total": (
+        lambda: standard.declare_approval("a"),
+        lambda: standard.approval("a", "expired"),
+        {"action": "a", "status": "expired"},
+    ),
+    "sandbox_execution_total": (
+        lambda: standard.declare_sandbox("s1"),
+        lambda: standard.sandbox_run("s1", "memory_limit", 1.0),
+        {"provider": "s1", "outcome": "memory_limit"},
+    ),
+    "sandbox_execution_duration_seconds": (
+        lambda: standard.declare_sandbox("s2"),
+        lambda: standard.sandbox_run("s2", "ok", 1.0),
+        {"provider": "s2"},
+    ),
+    "checkpoint_bytes_total": (
+        lambda: standard.declare_store("c1"),
+        lambda: standard.checkpoint_saved("c1", 1, 0.01),
+        {"store": "c1"},
+    ),
+    "checkpoint_duration_seconds": (
+        lambda: standard.declare_store("c2"),
+        lambda: standard.checkpoint_saved("c2", 100, 0.01),
+        {"store": "c2"},
+    ),
+}
+
+
+def test_every_standard_metric_has_its_report():
+    assert REPORTS.keys() == DEFINITIONS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
+def test_declared_at_zero_then_reported_is_an_increase_of_one(name, scrape):
+    declare, report, labels = REPORTS[name]
+    sample = f"{name}_count" if DEFINITIONS[name].kind == "histogram" else name
+    declare()
+    assert scrape().value(sample, **labels) == 0
+    report()
+    assert scrape().value(sample, **labels) == 1
+
+
+def test_tokens_are_counted_by_type_and_as_reported(scrape):
+    standard.llm_call("p", "m4", status="success", seconds=0.5, input_tokens=120, output_tokens=7)
+    tokens = [scrape().value("llm_tokens_total", provider="p", model="m4", type=kind) for kind in ("input", "output")]
+    assert tokens == [120, 7]
+
+
+def test_the_latency_alert_has_an_exact_bound(scrape):
+    standard.agent_run("s-bound", "success", 30.0)
+    standard.agent_run("s-bound", "success", 30.5)
+    assert scrape().value("agent_execution_duration_seconds_bucket", agent="s-bound", le="30.0") == 1
+
+
+def test_a_run_that_ended_is_no_longer_in_progress(scrape):
+    standard.agent_started("s-gauge")
+    standard.agent_ended("s-gauge")
+    assert scrape().value("agent_executions_in_progress", agent="s-gauge") == 0
+
+
+@pytest.mark.parametrize("name", standard.__all__)
+def test_no_report_ever_raises(name, caplog, monkeypatch):
+    monkeypatch.setattr(standard, "_complained", set())
+    report = getattr(standard, name)
+    if not inspect.isfunction(report):
+        pytest.fail(f"{name} is no report")
+    report()  # Not even its own arguments are there.
+    assert f"{name} could not write its metric" in caplog.text
