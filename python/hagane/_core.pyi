@@ -8,6 +8,8 @@ from typing import Any, Final, final
 
 from typing_extensions import Self
 
+from typing_extensions import disjoint_base
+
 __version__: str
 
 # --- log and runtime -------------------------------------------------------------------------------------------
@@ -210,6 +212,7 @@ class Head:
     checkpoint: int | None
     last_seq: int
 
+@disjoint_base
 class Store:
     """Keeps runs, checkpoints and events."""
 

@@ -9,9 +9,10 @@ mod state;
 mod tests;
 
 pub use settings::{Check, Settings};
-pub use state::{Done, MAX_STATE, Phase, State};
+pub use state::{Done, MAX_STATE, Phase, Seen, State};
 
 use crate::validation::OnFail;
+use state::Tried;
 
 /// What the driver is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,16 +149,20 @@ impl Plan {
 
     /// The checks that ran have spoken; `failures` are the failed ones.
     ///
-    /// `fingerprint` stands for what was wrong with what output. The same one twice means that trying again changes
-    /// nothing, so retries and rollbacks count as exhausted.
+    /// `fingerprint` stands for what was wrong with what output. The same one again means that what was tried against
+    /// it changed nothing: its retries count as exhausted, and after a rollback its rollbacks too.
     pub fn judged(&mut self, failures: &[usize], fingerprint: Option<&str>) -> Result<Action, PlanError> {
         let stage = self.standing("a verdict")?;
         if let Some(unknown) = failures.iter().find(|check| **check >= self.settings.checks.len()) {
             return Err(PlanError::Settings(format!("there is no check number {unknown}")));
         }
         if !failures.is_empty() {
-            let seen = self.state.remember(stage, fingerprint);
-            return Ok(self.decide(stage, failures, seen));
+            let tried = self.state.remember(stage, fingerprint);
+            let action = self.decide(stage, failures, tried);
+            if matches!(action, Action::Rollback { .. }) {
+                self.state.rolled_back(stage, fingerprint);
+            }
+            return Ok(action);
         }
         if self.state.phase == Phase::Finalising {
             return Ok(self.complete());
@@ -190,8 +195,8 @@ impl Plan {
         Ok(to)
     }
 
-    fn decide(&mut self, stage: usize, failures: &[usize], seen: bool) -> Action {
-        let steps: Vec<_> = failures.iter().map(|check| (*check, self.step(*check, stage, seen))).collect();
+    fn decide(&mut self, stage: usize, failures: &[usize], tried: Tried) -> Action {
+        let steps: Vec<_> = failures.iter().map(|check| (*check, self.step(*check, stage, tried))).collect();
         // The first of equals speaks, in the order in which the checks are listed.
         let chosen = steps.iter().rev().max_by_key(|(_, step)| *step).copied();
         let Some((check, step)) = chosen else { return Action::Accept { stage } };
@@ -209,11 +214,11 @@ impl Plan {
     }
 
     /// The first rung of the check's ladder that still has budget.
-    fn step(&self, check: usize, stage: usize, seen: bool) -> OnFail {
+    fn step(&self, check: usize, stage: usize, tried: Tried) -> OnFail {
         let spec = &self.settings.checks[check];
         let open = |step: &&OnFail| match step {
-            OnFail::Retry => !seen && self.state.retries[check][stage] < spec.retries,
-            OnFail::Rollback => !seen && self.state.rollbacks[check][stage] < spec.rollbacks,
+            OnFail::Retry => tried == Tried::Nothing && self.state.retries[check][stage] < spec.retries,
+            OnFail::Rollback => tried != Tried::Rollback && self.state.rollbacks[check][stage] < spec.rollbacks,
             _ => true,
         };
         // `Settings::validate` saw that the last rung needs no budget.

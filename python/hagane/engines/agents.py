@@ -16,12 +16,12 @@ TRACKED = "__hagane_tracked__"
 
 
 def instance_of(agent: Any) -> Any:
-    """An instance for a class, anything else as it is."""
+    """Make an instance of a class, leave anything else as it is."""
     return agent() if isinstance(agent, type) else agent
 
 
 def entry_point(agent: Any, stage: str) -> Callable[[dict[str, Any]], Any]:
-    """What to call: the first of `run`, `invoke`, `process`, or the agent itself.
+    """Find what to call: the first of `run`, `invoke`, `process`, or the agent itself.
 
     Raises:
         PipelineError: there is nothing to call.
@@ -38,12 +38,17 @@ def entry_point(agent: Any, stage: str) -> Callable[[dict[str, Any]], Any]:
     )
 
 
-def agent_name(agent: Any) -> str:
-    """The agent's `name` if it has one, else that of its function or class."""
+def agent_name(agent: Any, stage: str) -> str:
+    """The agent's `name` if it has one, else that of its function or class; a lambda goes by its stage."""
     for source in (getattr(agent, "name", None), getattr(agent, "__name__", None)):
         if isinstance(source, str) and source:
-            return source
+            return stage if source == "<lambda>" else source
     return type(agent).__name__
+
+
+def counts_itself(agent: Any, stage: str) -> bool:
+    """Whether the agent reports its own runs (`@metrics_tracked`), so that nobody else may count them."""
+    return bool(getattr(entry_point(agent, stage), TRACKED, False))
 
 
 async def initialize(agent: Any) -> None:
@@ -62,17 +67,19 @@ async def call(agent: Any, stage: str, inputs: dict[str, Any], environment: Envi
     it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
     """
     function = entry_point(agent, stage)
-    if getattr(function, TRACKED, False):
+    if counts_itself(agent, stage):
         return as_dict(await _invoke(function, inputs))
-    begun, status = environment.monotonic(), "error"
-    name = agent_name(agent)
+    begun, status = environment.monotonic(), "cancelled"
+    name = agent_name(agent, stage)
+    standard.agent_started(name)
     try:
         result = as_dict(await _invoke(function, inputs))
         status = "success"
-    except asyncio.CancelledError:
-        status = "cancelled"
+    except Exception:
+        status = "error"
         raise
     finally:
+        standard.agent_ended(name)
         standard.agent_run(name, status, environment.monotonic() - begun)
     return result
 
@@ -90,7 +97,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def as_dict(result: Any) -> dict[str, Any]:
-    """A stage's output is a dict: None is empty, models are dumped, anything else goes under `result`."""
+    """Make a dict of a stage's output: None is empty, models are dumped, anything else goes under `result`."""
     if result is None:
         return {}
     if isinstance(result, Mapping):

@@ -43,7 +43,7 @@ class Checks:
     revise: dict[str, int] = field(default_factory=dict)
 
     def gate(self, place: int) -> QualityGate | None:
-        """The quality gate at `place`, if it is one."""
+        """Find the quality gate at `place`, if it is one."""
         everywhere = [*self.final, *(pair for pairs in self.by_stage.values() for pair in pairs)]
         return next((gate for number, gate in everywhere if number == place), None)
 
@@ -51,7 +51,7 @@ class Checks:
     def gates(self) -> list[QualityGate]:
         """Every quality gate once."""
         pairs = [*self.final, *(pair for gates in self.by_stage.values() for pair in gates)]
-        return list({number: gate for number, gate in pairs}.values())
+        return list(dict(pairs).values())
 
 
 def build_checks(
@@ -124,7 +124,7 @@ def gate_stage_verdict(stage: StageConfig, output: dict[str, Any]) -> GateVerdic
 
 
 def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, GateVerdict]:
-    """What a review stage said: PASS, REVISE or REJECT. Anything else, or nothing, is an error and rejects."""
+    """Read what a review stage said: PASS, REVISE or REJECT. Anything else, or nothing, is an error and rejects."""
     said = output.get("verdict", output.get("overall_verdict"))
     word = str(getattr(said, "value", said)).upper().rpartition(".")[2]
     reason = str(output.get("reason") or output.get("feedback") or f"the review said {word}")

@@ -25,7 +25,7 @@ def feedback(
     issues: Iterable[Issue] = (),
     output: Any = None,
 ) -> dict[str, Any]:
-    """The feedback for one failed attempt.
+    """Make the feedback on one failed attempt.
 
     Returns:
         `source` (validation, gate, review, error or human), `stage` and `attempt` that failed, `gate` or None,
@@ -47,7 +47,7 @@ def feedback(
 
 
 def bounded(value: Any, depth: int = 0) -> Any:
-    """A plain copy of `value` of bounded size that can always be stored."""
+    """Make a plain copy of `value` of bounded size that can always be stored."""
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):

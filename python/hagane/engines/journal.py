@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any
 
 from hagane import _core
@@ -52,21 +55,21 @@ class Journal:
         self._epoch = head.epoch
         self._seq = head.last_seq
 
-    def note(self, type: str, **body: Any) -> None:  # noqa: A002: the events' own word
+    def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
         self._seq += 1
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        event = {"seq": self._seq, "type": type, "at": self._environment.clock(), **bounded(body), **names}
+        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
         self._unsaved.append(event)
         self.history.append(event)
 
     def drain(self) -> list[Event]:
-        """Saved events that nobody was given yet."""
+        """Give out saved events that nobody was given yet."""
         events, self._outbox = self._outbox, []
         return events
 
     def blob(self, key: str, value: Any) -> _core.Blob:
-        """The blob of a part of the state. The same object under the same key is encoded once.
+        """Encode a part of the state. The same object under the same key is encoded once.
 
         Raises:
             SnapshotError: the value cannot be stored without loss; the message gives its path.
@@ -89,7 +92,7 @@ class Journal:
             return
         prepared, events = self._prepare(status, state, label), self._unsaved
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(None, partial(self._write, prepared, events))
+        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, events))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -101,7 +104,7 @@ class Journal:
         self._saved(events)
 
     def commit_now(self, status: str, state: Mapping[str, Any], label: str) -> None:
-        """The same without an event loop: for a run that is being cancelled or closed."""
+        """Do the same without an event loop: for a run that is being cancelled or closed."""
         events = self._unsaved
         if self.store is not None:
             self._write(self._prepare(status, state, label), events)
@@ -113,7 +116,7 @@ class Journal:
     def _write(self, prepared: Prepared, events: list[Event]) -> None:
         if self.store is None:
             return
-        status, state, label = prepared
+        _, state, label = prepared
         begun = self._environment.monotonic()
         rows = [_row(event) for event in events]
         written = self._begin(rows, state, label) if self._epoch is None else self._append(prepared, rows)
@@ -156,12 +159,19 @@ class Journal:
         self._outbox.extend(dict(event) for event in events)
 
 
+@cache
+def _writer(pid: int) -> ThreadPoolExecutor:
+    """One thread for all writes of this process (`pid`: a fork's child has none of its parent's threads).
+
+    Not the loop's own pool, which agents that block may fill up.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix=f"hagane-store-{pid}")
+
+
 async def _outlast(writing: asyncio.Future[None]) -> None:
     while not writing.done():
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.wait([writing])
-        except asyncio.CancelledError:
-            continue
 
 
 def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
@@ -170,7 +180,7 @@ def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:
-    """A stored run's events, as `run_stream` gave them.
+    """Read a stored run's events, as `run_stream` gave them.
 
     Raises:
         UnknownRun: the store has no such run.

@@ -31,7 +31,7 @@ class Progress:
     ending: dict[str, Any] = field(default_factory=dict)
 
     def state(self, plan: _core.Plan) -> dict[str, Any]:
-        """The parts to store, each under its key."""
+        """List the parts to store, each under its key."""
         outputs = {f"{OUTPUT_KEY}{stage}": output for stage, output in self.outputs.items()}
         # Fresh objects for the small parts that change in place: the journal encodes an object once.
         small = {"feedback": dict(self.feedback), "ending": dict(self.ending), "plan": bytes(plan.state())}
@@ -39,7 +39,7 @@ class Progress:
 
     @classmethod
     def load(cls, state: Mapping[str, _core.Blob]) -> tuple[Progress, bytes]:
-        """What was stored, and the plan's part of it.
+        """Read what was stored, and the plan's part of it.
 
         Raises:
             StoreCorrupt: a part is missing, damaged, or not what it should be.
@@ -60,7 +60,7 @@ class Progress:
             self.feedback.pop(later, None)
 
     def inputs_of(self, stage: str, *, review: bool = False) -> dict[str, Any]:
-        """What `stage` is given: the caller's inputs, `<stage>_result` and the fields of each accepted output.
+        """Put together what `stage` is given: the inputs, and `<stage>_result` and the fields of each accepted output.
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
         """
@@ -77,7 +77,7 @@ class Progress:
         return given
 
     def merged(self) -> dict[str, Any]:
-        """The fields of all accepted outputs, later ones over earlier ones: what gates after the last stage see."""
+        """Merge the fields of all accepted outputs, later ones over earlier: what gates after the last stage see."""
         merged: dict[str, Any] = {}
         for output in self.outputs.values():
             merged.update(output)

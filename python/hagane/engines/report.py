@@ -18,14 +18,14 @@ class Reporter:
     builder: Any = None
 
     def build(self, progress: Progress) -> Any:
-        """The report on a run that succeeded, None if nobody makes one. Raises what the maker raises."""
+        """Make the report on a run that succeeded; None if nobody makes one. Raises what the maker raises."""
         results = isolate(progress.outputs)
         if self.builder is not None:
             return self.builder.build(results, isolate(progress.inputs))
         return self.generator(results) if self.generator is not None else None
 
     def dress(self, result: dict[str, Any], report: Any) -> dict[str, Any]:
-        """`result` with the report: its fields win over the result's own; a report that is no dict is `report`."""
+        """Add the report to `result`: its fields win over the result's own; a report that is no dict is `report`."""
         if report is None:
             return result
         return {**result, **report} if isinstance(report, dict) else {**result, "report": report}

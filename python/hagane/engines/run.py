@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 from hagane import _core
-from hagane.engines import checks as table
-from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.checks import Checks
 from hagane.engines.environment import Environment
-from hagane.engines.feedback import feedback
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Event, Journal
+from hagane.engines.judge import Judge, Judgement
 from hagane.engines.progress import OUTPUT_KEY, Progress
 from hagane.engines.report import Reporter
 from hagane.engines.stage import Deadline, OutOfTime, Stage
 from hagane.errors import StoreError
 from hagane.observability import standard
-from hagane.validation import GateVerdict, StageValidator, ValidationResult
+from hagane.validation import StageValidator
 
 _log = logging.getLogger("hagane.engines")
 
@@ -57,6 +55,7 @@ class Run:
         self.journal = journal
         self.result: dict[str, Any] | None = None
         self._deadline = deadline
+        self._judge = Judge(pipeline.name, pipeline.checks, pipeline.validator, journal, deadline)
         self._begun = pipeline.environment.monotonic()
         self._output: dict[str, Any] = {}
         self._complaint: dict[str, Any] = {}
@@ -73,7 +72,7 @@ class Run:
                 await self._prepare(action)
                 for event in self.journal.drain():
                     yield event
-                action = await self._perform(action)
+                action = await self._perform(action) if self.result is None else None
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
         except StoreError:
@@ -104,8 +103,8 @@ class Run:
             origin = self.pipeline.names[action.origin or 0]
             self.progress.drop_from(self.pipeline.names, stage.name)
             self.progress.feedback[stage.name] = self._complaint
-            why = self._why(action)
-            self.journal.note("rollback", **why, stage=stage.name, from_stage=origin, to_stage=stage.name)
+            why, to = self._why(action), {"stage": stage.name, "attempt": action.attempt}
+            self.journal.note("rollback", **why, **to, from_stage=origin, to_stage=stage.name)
             standard.rollback(name, stage.name)
         self._attempt = action.attempt or 1
         if self._attempt > 1:
@@ -119,13 +118,18 @@ class Run:
             self.journal.note("skipped", **self._why(action), stage=stage.name, attempt=self._attempt)
         else:
             if action.kind == "fallback":
-                self._output = await self._substitute(action)
+                try:
+                    self._output = self._substitute(action)
+                except Exception as error:
+                    reason = f"the fallback failed: {type(error).__name__}: {error}"
+                    await self._end("failed", stage=stage.name, reason=reason)
+                    return
                 self.journal.note("fallback_used", **self._why(action), stage=stage.name, attempt=self._attempt)
             self.progress.outputs[stage.name] = self._output
         self.progress.feedback.pop(stage.name, None)
         self.journal.note("checkpoint", stage=stage.name, attempt=self._attempt)
 
-    async def _substitute(self, action: _core.Action) -> dict[str, Any]:
+    def _substitute(self, action: _core.Action) -> dict[str, Any]:
         gate = self.pipeline.checks.gate(action.check or 0)
         fallback = gate.fallback if gate is not None else {}
         made = fallback(isolate(self._output)) if callable(fallback) else fallback
@@ -156,88 +160,38 @@ class Run:
     async def _attempt_stage(self, stage: Stage) -> _core.Action:
         monotonic = self.pipeline.environment.monotonic
         begun, failure = monotonic(), None
-        inputs = self.progress.inputs_of(stage.name, review=stage.config.review)
         self._output = {}
         try:
+            inputs = self.progress.inputs_of(stage.name, review=stage.config.review)
             self._output = await self._deadline.bound(stage.execute(inputs))
             if self.journal.store is not None:
                 self.journal.blob(f"{OUTPUT_KEY}{stage.name}", self._output)
         except Exception as error:
             failure = error
-        seconds = monotonic() - begun
-        standard.stage_run(self.pipeline.name, stage.name, seconds)
-        shown = {"stage": stage.name, "attempt": self._attempt, "duration_ms": seconds * 1000}
+        self._note_output(stage.name, monotonic() - begun, failure)
+        if isinstance(failure, OutOfTime):
+            raise failure
         if failure is not None:
+            return self._decide(self._judge.raised(stage.name, self._attempt, failure))
+        return self._decide(await self._judge.stage(stage, self._attempt, self._output))
+
+    def _note_output(self, stage: str, seconds: float, failure: Exception | None) -> None:
+        standard.stage_run(self.pipeline.name, stage, seconds)
+        shown = {"stage": stage, "attempt": self._attempt, "duration_ms": seconds * 1000}
+        if failure is None:
+            self.journal.note("stage_output", **shown, verdict="ok", fields=list(self._output))
+        else:
             told = {"type": type(failure).__name__, "message": str(failure)}
             self.journal.note("stage_output", **shown, verdict="error", error=told)
-            if isinstance(failure, OutOfTime):
-                raise failure
-            return self._failed(stage, failure)
-        self.journal.note("stage_output", **shown, verdict="ok", fields=list(self._output))
-        return await self._judge(stage)
-
-    def _failed(self, stage: Stage, error: Exception) -> _core.Action:
-        message = f"{type(error).__name__}: {error}"
-        self._complain("error", stage.name, message)
-        # Trouble on the way to a service may pass; anything else that comes twice will come a third time.
-        passing = isinstance(error, (ConnectionError, TimeoutError, asyncio.TimeoutError))
-        return self.plan.judged([table.ERROR], None if passing else _core.fingerprint([message]))
-
-    async def _judge(self, stage: Stage) -> _core.Action:
-        validation = await self.pipeline.validator.validate(stage.name, isolate(self._output))
-        verdict = "passed" if validation.passed else "failed"
-        issues = [str(issue) for issue in validation.issues]
-        about = {"stage": stage.name, "attempt": self._attempt}
-        self.journal.note("validation", **about, verdict=verdict, issues=issues, score=validation.score)
-        if not validation.passed:
-            return self._invalid(stage, validation)
-        if stage.config.gate or stage.config.review:
-            action = self._judge_special(stage)
-            if action is not None:
-                return action
-        gates = self.pipeline.checks.by_stage.get(stage.name, [])
-        return await self._judge_gates(gates, stage.name, self._output)
-
-    def _invalid(self, stage: Stage, validation: ValidationResult) -> _core.Action:
-        self._complain("validation", stage.name, validation.feedback, issues=validation.issues)
-        return self.plan.judged([table.VALIDATION], self._fingerprint(validation.feedback))
-
-    def _judge_special(self, stage: Stage) -> _core.Action | None:
-        """AgentFlow's gate and review stages; None when they let the run go on."""
-        if stage.config.gate:
-            failing, verdict = table.GATE_STAGE, gate_stage_verdict(stage.config, self._output)
-        else:
-            word, verdict = review_verdict(stage.config, self._output)
-            failing = self.pipeline.checks.revise[stage.name] if word == "REVISE" else table.REVIEW_REJECT
-        self._note_gate(stage.name, verdict)
-        if verdict.passed:
-            return None
-        self._complain("review" if stage.config.review else "gate", stage.name, verdict.reason, gate=stage.name)
-        return self.plan.judged([failing], self._fingerprint(verdict.reason))
 
     async def _judge_final(self) -> _core.Action:
         last = self.pipeline.names[-1]
         self._output = self.progress.outputs.get(last, {})
-        return await self._judge_gates(self.pipeline.checks.final, last, self.progress.merged())
+        return self._decide(await self._judge.final(last, self._attempt, self._output, self.progress.merged()))
 
-    async def _judge_gates(self, gates: list[Any], stage: str, output: dict[str, Any]) -> _core.Action:
-        """Ask every gate, so that all verdicts are known, then let the plan decide on all failures together."""
-        failures, reasons, gate_names = [], [], []
-        for place, gate in gates:
-            verdict = await self._deadline.bound(gate.evaluate(isolate(output)))
-            self._note_gate(stage, verdict)
-            if not verdict.passed:
-                failures.append(place)
-                gate_names.append(gate.name)
-                reasons.append(f"{gate.name}: {verdict.reason}")
-        if failures:
-            self._complain("gate", stage, "\n".join(reasons), gate=", ".join(gate_names))
-        return self.plan.judged(failures, self._fingerprint(*reasons) if failures else None)
-
-    def _note_gate(self, stage: str, verdict: GateVerdict) -> None:
-        about = {"stage": stage, "attempt": self._attempt, "gate": verdict.gate}
-        self.journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
-        standard.gate_verdict(self.pipeline.name, verdict.gate, verdict.outcome)
+    def _decide(self, judgement: Judgement) -> _core.Action:
+        self._complaint = judgement.complaint
+        return self.plan.judged(judgement.failures, judgement.fingerprint)
 
     # --- endings ---
 
@@ -287,7 +241,7 @@ class Run:
         return self.pipeline.stages[action.stage or 0]
 
     def _why(self, action: _core.Action) -> dict[str, Any]:
-        """The failed check's name for events; `gate` is None for built-in checks."""
+        """Name the failed check for events; `gate` is None for built-in checks."""
         if action.check is None:
             return {"check": "budget", "gate": None, "reason": "the run's starts are spent"}
         name = self.pipeline.checks.rows[action.check][0]
@@ -295,22 +249,11 @@ class Run:
         gate = name if quality_gate or action.check in self.pipeline.checks.revise.values() else None
         return {"check": name, "gate": gate, "reason": self._complaint.get("message", "")}
 
-    def _complain(self, source: str, stage: str, message: str, **details: Any) -> None:
-        about = {"stage": stage, "attempt": self._attempt, "output": self._output, **details}
-        self._complaint = feedback(source, message=message, **about)
-
-    def _fingerprint(self, *reasons: str) -> str | None:
-        """The same complaint about the same output has the same; None for outputs that cannot be encoded."""
-        try:
-            return _core.fingerprint([*reasons, _core.Blob(self._output).address])
-        except TypeError:
-            return None
-
 
 def finished(
     pipeline: Pipeline, progress: Progress, journal: Journal, plan: _core.Plan, report: Any = None
 ) -> dict[str, Any]:
-    """The result of a run that has ended, as the caller gets it."""
+    """Make the result of a run that has ended, as the caller gets it."""
     attempts = dict(zip(pipeline.names, plan.attempts, strict=True))
     result = {
         **progress.ending,

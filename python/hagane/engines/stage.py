@@ -101,7 +101,7 @@ class Stage:
         given = isolate(inputs)
         for agent in self.agents:
             result = await self._call(agent, isolate(given))
-            combined[_unused(agent_name(agent), combined)] = result
+            combined[_unused(agent_name(agent, self.name), combined)] = result
             given.update(result)
         return combined
 

@@ -80,7 +80,7 @@ class QualityGate:
         self._want(attempts is None or attempts >= 1, f"max_attempts is {attempts}; the least is 1")
         self._want(rollbacks is None or rollbacks >= 0, f"max_rollbacks is {rollbacks}; the least is 0")
 
-    def _want(self, fine: bool, otherwise: str) -> None:  # noqa: FBT001
+    def _want(self, fine: bool, otherwise: str) -> None:
         if not fine:
             raise ValueError(f"gate {self.name!r}: {otherwise}")
 

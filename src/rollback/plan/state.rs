@@ -34,6 +34,27 @@ pub enum Phase {
     Ended,
 }
 
+/// A failure that occurred.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Where.
+    pub stage: usize,
+    /// What was wrong with what output.
+    pub fingerprint: String,
+    /// Whether a rollback was tried against it.
+    pub rolled_back: bool,
+}
+
+/// What was tried against a failure that comes again. Each step is worth trying once: the same stage on the same
+/// inputs fails alike, and so does an earlier stage that has already been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tried {
+    Nothing,
+    Retry,
+    Rollback,
+}
+
 /// Progress and what was spent on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,8 +71,8 @@ pub struct State {
     pub retries: Vec<Vec<u32>>,
     /// Rollbacks spent, by check and stage; never go down.
     pub rollbacks: Vec<Vec<u32>>,
-    /// Fingerprints of failures seen, with their stage.
-    pub seen: Vec<(usize, String)>,
+    /// Failures seen.
+    pub seen: Vec<Seen>,
     /// Whether a check of the merged results was waived.
     pub waived: bool,
 }
@@ -112,14 +133,26 @@ impl State {
         self.waived = false;
     }
 
-    /// Whether this failure was seen before at this stage; remembers it.
-    pub(super) fn remember(&mut self, stage: usize, fingerprint: Option<&str>) -> bool {
-        let Some(fingerprint) = fingerprint else { return false };
-        let entry = (stage, fingerprint.to_owned());
-        let seen = self.seen.contains(&entry);
-        if !seen {
-            self.seen.push(entry);
+    /// What was tried against this failure at this stage before; remembers it. A failure without a fingerprint is
+    /// always new.
+    pub(super) fn remember(&mut self, stage: usize, fingerprint: Option<&str>) -> Tried {
+        let Some(fingerprint) = fingerprint else { return Tried::Nothing };
+        match self.seen.iter().find(|seen| seen.stage == stage && seen.fingerprint == fingerprint) {
+            Some(seen) if seen.rolled_back => Tried::Rollback,
+            Some(_) => Tried::Retry,
+            None => {
+                let fingerprint = fingerprint.to_owned();
+                self.seen.push(Seen { stage, fingerprint, rolled_back: false });
+                Tried::Nothing
+            }
         }
-        seen
+    }
+
+    /// Notes that a rollback is tried against this failure.
+    pub(super) fn rolled_back(&mut self, stage: usize, fingerprint: Option<&str>) {
+        let same = |seen: &&mut Seen| seen.stage == stage && Some(seen.fingerprint.as_str()) == fingerprint;
+        if let Some(seen) = self.seen.iter_mut().find(same) {
+            seen.rolled_back = true;
+        }
     }
 }

@@ -43,6 +43,17 @@ fn the_same_failure_twice_stops_early() {
 }
 
 #[test]
+fn a_rollback_is_worth_one_try_against_a_failure_that_retries_did_not_change() {
+    let ladder = [OnFail::Retry, OnFail::Rollback, OnFail::Reject];
+    let mut plan = plan(2, vec![check(&ladder)]);
+    plan.begin();
+    let mut forward = |failures: &[usize]| plan.judged(failures, Some("same")).unwrap();
+    assert!(matches!(forward(&[0]), Action::Retry { .. }));
+    assert!(matches!(forward(&[0]), Action::Rollback { to: 0, .. }));
+    assert!(matches!(forward(&[0]), Action::Stop { how: OnFail::Reject, .. }));
+}
+
+#[test]
 fn a_rollback_drops_later_outputs_and_gives_no_attempt_back() {
     let mut plan = plan(3, vec![check(&[OnFail::Rollback, OnFail::Escalate])]);
     plan.begin();
@@ -204,7 +215,7 @@ fn judge(plan: &mut Plan, verdicts: Option<&Vec<bool>>, checks: usize) -> Result
     let failed = |check: &usize| verdicts.is_some_and(|bad| bad[check % bad.len()]);
     let failures: Vec<usize> = (0..checks).filter(failed).collect();
     let stage = plan.standing("").unwrap();
-    let worst = failures.iter().map(|check| plan.step(*check, stage, false)).max();
+    let worst = failures.iter().map(|check| plan.step(*check, stage, Tried::Nothing)).max();
     let action = plan.judged(&failures, None).unwrap();
     let taken = match action {
         Action::Retry { .. } => Some(OnFail::Retry),

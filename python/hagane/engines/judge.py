@@ -1,0 +1,133 @@
+"""What is wrong with an output: validation, gate and review stages, quality gates. Decides nothing; the plan does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hagane import _core
+from hagane.engines import checks as table
+from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.feedback import feedback
+from hagane.engines.isolate import isolate
+from hagane.engines.journal import Journal
+from hagane.engines.stage import Deadline, Stage
+from hagane.observability import standard
+from hagane.validation import GateVerdict, QualityGate, StageValidator
+
+Output = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the checks found.
+
+    Attributes:
+        failures: places of the failed checks in the table; empty when the output is good.
+        fingerprint: stands for what was wrong with what output; None where a repetition says nothing.
+        complaint: the feedback for whoever runs next.
+    """
+
+    failures: list[int] = field(default_factory=list)
+    fingerprint: str | None = None
+    complaint: dict[str, Any] = field(default_factory=dict)
+
+
+GOOD = Judgement()
+
+
+class Judge:
+    """Asks every check that applies and notes each verdict in the journal and the metrics."""
+
+    def __init__(
+        self, name: str, checks: Checks, validator: StageValidator, journal: Journal, deadline: Deadline
+    ) -> None:
+        self._name = name
+        self._checks = checks
+        self._validator = validator
+        self._journal = journal
+        self._deadline = deadline
+
+    def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
+        """Judge a stage that raised instead of giving an output."""
+        message = f"{type(error).__name__}: {error}"
+        # Trouble on the way to a service may pass; anything else that comes twice will come a third time.
+        passing = isinstance(error, (ConnectionError, TimeoutError, asyncio.TimeoutError))
+        complaint = feedback("error", stage=stage, attempt=attempt, message=message)
+        return Judgement([table.ERROR], None if passing else _core.fingerprint([message]), complaint)
+
+    async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
+        """Judge a stage's output; an output that is not valid is not shown to gates."""
+        invalid = await self._validate(stage.name, attempt, output)
+        if invalid.failures:
+            return invalid
+        special = self._special(stage, attempt, output)
+        if special.failures:
+            return special
+        return await self._gates(self._checks.by_stage.get(stage.name, []), stage.name, attempt, output, output)
+
+    async def final(self, stage: str, attempt: int, output: Output, merged: Output) -> Judgement:
+        """Judge the merged results after the last `stage`, whose own output is `output`."""
+        return await self._gates(self._checks.final, stage, attempt, output, merged)
+
+    async def _validate(self, stage: str, attempt: int, output: Output) -> Judgement:
+        result = await self._validator.validate(stage, isolate(output))
+        verdict, issues = "passed" if result.passed else "failed", [str(issue) for issue in result.issues]
+        about = {"stage": stage, "attempt": attempt}
+        self._journal.note("validation", **about, verdict=verdict, issues=issues, score=result.score)
+        if result.passed:
+            return GOOD
+        text = result.feedback
+        complaint = feedback(
+            "validation", stage=stage, attempt=attempt, message=text, issues=result.issues, output=output
+        )
+        return Judgement([table.VALIDATION], fingerprint([text], output), complaint)
+
+    def _special(self, stage: Stage, attempt: int, output: Output) -> Judgement:
+        """Judge the output of AgentFlow's gate and review stages."""
+        if stage.config.gate:
+            source, failing, verdict = "gate", table.GATE_STAGE, gate_stage_verdict(stage.config, output)
+        elif stage.config.review:
+            word, verdict = review_verdict(stage.config, output)
+            source, failing = "review", self._checks.revise[stage.name] if word == "REVISE" else table.REVIEW_REJECT
+        else:
+            return GOOD
+        self._note(stage.name, attempt, verdict)
+        if verdict.passed:
+            return GOOD
+        name, reason = stage.name, verdict.reason
+        complaint = feedback(source, stage=name, attempt=attempt, message=reason, gate=name, output=output)
+        return Judgement([failing], fingerprint([reason], output), complaint)
+
+    async def _gates(
+        self, gates: Sequence[tuple[int, QualityGate]], stage: str, attempt: int, output: Output, seen: Output
+    ) -> Judgement:
+        """Ask every gate about what it is to see, so that all verdicts are known."""
+        failed: list[tuple[int, GateVerdict]] = []
+        for place, gate in gates:
+            verdict = await self._deadline.bound(gate.evaluate(isolate(seen)))
+            self._note(stage, attempt, verdict)
+            if not verdict.passed:
+                failed.append((place, verdict))
+        if not failed:
+            return GOOD
+        reasons = [f"{verdict.gate}: {verdict.reason}" for _, verdict in failed]
+        names = ", ".join(verdict.gate for _, verdict in failed)
+        text = "\n".join(reasons)
+        complaint = feedback("gate", stage=stage, attempt=attempt, message=text, gate=names, output=output)
+        return Judgement([place for place, _ in failed], fingerprint(reasons, seen), complaint)
+
+    def _note(self, stage: str, attempt: int, verdict: GateVerdict) -> None:
+        about = {"stage": stage, "attempt": attempt, "gate": verdict.gate}
+        self._journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
+        standard.gate_verdict(self._name, verdict.gate, verdict.outcome)
+
+
+def fingerprint(reasons: Sequence[str], output: Output) -> str | None:
+    """Stand for a complaint about an output, so that a repetition is seen; None for outputs that have no address."""
+    try:
+        return _core.fingerprint([*reasons, _core.Blob(output).address])
+    except TypeError:
+        return None

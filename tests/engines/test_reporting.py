@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pipeline_helpers import Scripted, stages
+from prometheus_client.parser import text_string_to_metric_families
+
+from hagane.engines import EngineConfig, PipelineEngine
+from hagane.observability import get_metrics
+from hagane.observability.decorators import metrics_tracked
+from hagane.rollback import MemoryStore
+from hagane.validation import QualityGate
+
+_names = itertools.count()
+
+
+@pytest.fixture
+def pipeline() -> str:
+    """A name that no other test reports under."""
+    return f"pipeline-{next(_names)}"
+
+
+@pytest.fixture
+def value() -> Callable[..., float | None]:
+    def read(name: str, **labels: str) -> float | None:
+        families = text_string_to_metric_families(get_metrics().to_prometheus())
+        samples = [sample for family in families for sample in family.samples]
+        found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
+        return found[0] if found else None
+
+    return read
+
+
+async def test_stages_gates_retries_and_rollbacks_are_counted(pipeline: str, value: Any) -> None:
+    analyst = Scripted({"n": 1}, {"n": 2}, {"n": 3}, name=f"{pipeline}-agent")
+    gates = [
+        QualityGate("soft", lambda r: r["n"] > 1, stages=["b"]),
+        QualityGate("hard", lambda r: r["n"] > 2, "rollback", stages=["b"]),
+        QualityGate("never", lambda r: 1, "skip", stages=["b"]),
+    ]
+    before = value("checkpoint_duration_seconds_count", store="memory") or 0
+    engine = PipelineEngine(
+        stages(a=lambda i: {}, b=analyst),
+        quality_gates=gates,
+        config=EngineConfig(name=pipeline),
+        checkpoint_store=MemoryStore(),
+    )
+    await engine.run({})
+    stage_b = {"pipeline": pipeline, "stage": "b"}
+    assert value("pipeline_stage_duration_seconds_count", **stage_b) == 3
+    assert value("pipeline_stage_retries_total", **stage_b) == 2
+    assert value("pipeline_rollbacks_total", pipeline=pipeline, stage="a") == 2
+    assert value("pipeline_rollbacks_total", **stage_b) == 0
+    verdicts = {
+        (gate, verdict): value("pipeline_gate_verdicts_total", pipeline=pipeline, gate=gate, verdict=verdict)
+        for gate in ("soft", "hard", "never")
+        for verdict in ("passed", "failed", "error")
+    }
+    assert [verdicts["soft", "passed"], verdicts["soft", "failed"], verdicts["soft", "error"]] == [2, 1, 0]
+    assert [verdicts["hard", "passed"], verdicts["hard", "failed"], verdicts["never", "error"]] == [1, 2, 3]
+    assert value("agent_execution_total", agent=f"{pipeline}-agent", status="success") == 3
+    assert value("checkpoint_duration_seconds_count", store="memory") > before
+
+
+async def test_every_run_of_an_agent_is_counted_exactly_once(pipeline: str, value: Any) -> None:
+    class Tracked:
+        name = f"{pipeline}-tracked"
+
+        @metrics_tracked
+        async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+            return {}
+
+    plain = Scripted({}, name=f"{pipeline}-plain")
+    await PipelineEngine(stages(a=Tracked, b=plain, c=lambda i: {}), config=EngineConfig(name=pipeline)).run({})
+    for agent in ("tracked", "plain"):
+        assert value("agent_execution_total", agent=f"{pipeline}-{agent}", status="success") == 1
+        assert value("agent_execution_duration_seconds_count", agent=f"{pipeline}-{agent}") == 1
+        assert value("agent_executions_in_progress", agent=f"{pipeline}-{agent}") == 0
+
+
+async def test_errors_and_cancellations_of_agents_are_told_apart(pipeline: str, value: Any) -> None:
+    broken = Scripted(ValueError("x"), name=f"{pipeline}-broken")
+    await PipelineEngine(stages(a=broken), config=EngineConfig(name=pipeline, max_retries=0)).run({})
+    assert value("agent_execution_total", agent=broken.name, status="error") == 1
+
+    class Endless:
+        name = f"{pipeline}-endless"
+
+        async def run(self, inputs: dict[str, Any]) -> None:
+            await asyncio.Event().wait()
+
+    config = EngineConfig(name=pipeline, timeout_seconds=0.02)
+    await PipelineEngine(stages(a=Endless), config=config).run({})
+    assert value("agent_execution_total", agent=Endless.name, status="cancelled") == 1
+
+
+async def test_series_are_there_at_zero_before_anything_happens(pipeline: str, value: Any) -> None:
+    gate = QualityGate("g", lambda r: True)
+    engine = PipelineEngine(stages(a=Scripted({})), quality_gates=[gate], config=EngineConfig(name=pipeline))
+    stream = engine.run_stream({})
+    await anext(stream)
+    assert value("pipeline_rollbacks_total", pipeline=pipeline, stage="a") == 0
+    assert value("pipeline_gate_verdicts_total", pipeline=pipeline, gate="g", verdict="failed") == 0
+    await stream.aclose()

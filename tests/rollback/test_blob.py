@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import enum
+import math
+from collections import OrderedDict
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hagane._core import Blob
+from hagane.errors import SnapshotError
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+names = st.characters(codec="utf-8")
+zones = st.sampled_from([None, timezone.utc, timezone(timedelta(hours=-9, minutes=-30)), TOKYO])
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.complex_numbers(allow_nan=False),
+    st.text(names),
+    st.binary(),
+    st.dates(),
+    st.datetimes(timezones=zones),
+    st.times(timezones=st.sampled_from([None, timezone.utc])),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),
+    st.uuids(),
+    st.sampled_from([Path("/etc/passwd"), Path("relative")]),
+)
+hashable = st.one_of(leaves, st.tuples(leaves, leaves))
+values = st.recursive(
+    st.one_of(leaves, st.sets(hashable), st.frozensets(hashable)),
+    lambda inner: st.one_of(
+        st.lists(inner), st.dictionaries(st.text(names), inner), st.tuples(inner), st.tuples(inner, inner)
+    ),
+    max_leaves=30,
+)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of equal types all the way down."""
+    if type(one) is not type(other) or one != other:
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return all(map(same, one, other))
+    return repr(one) == repr(other) or isinstance(one, (set, frozenset))
+
+
+@settings(max_examples=300, deadline=None)
+@given(values)
+def test_a_value_comes_back_exactly(value: Any) -> None:
+    assert same(Blob(value).value(), value)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, -0.0])
+def test_special_floats_keep_their_kind(number: float) -> None:
+    assert repr(Blob(number).value()) == repr(number)
+
+
+def test_named_zones_and_folds_are_kept() -> None:
+    named = timezone(timedelta(hours=9), "JST")
+    for moment in (datetime(2024, 1, 1, tzinfo=named), time(1, 2, 3, 4, tzinfo=named), time(1, fold=1)):
+        assert repr(Blob(moment).value()) == repr(moment)
+    twice = datetime(2024, 11, 3, 1, 30, tzinfo=ZoneInfo("America/New_York"), fold=1)
+    back = Blob(twice).value()
+    assert (back.fold, back.utcoffset(), back.tzinfo) == (1, twice.utcoffset(), twice.tzinfo)
+
+
+@pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("-0.10"), Decimal("1E+9"), Decimal("-Infinity")])
+def test_decimals_keep_their_digits(number: Decimal) -> None:
+    assert repr(Blob(number).value()) == repr(number)
+
+
+class Foo:
+    pass
+
+
+class Word(str):
+    __slots__ = ()
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Elsewhere(tzinfo):
+    pass
+
+
+class Moment(datetime):
+    pass
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Foo(),
+        Foo,
+        len,
+        Word("x"),
+        Colour.RED,
+        OrderedDict(),
+        bytearray(b"x"),
+        range(3),
+        iter([]),
+        PurePosixPath("x"),
+        Moment(2024, 1, 1),
+        datetime(2024, 1, 1, tzinfo=Elsewhere()),
+        "\ud800",
+        {1: "x"},
+        {Word("x"): 1},
+        ...,
+    ],
+)
+def test_what_cannot_come_back_exactly_is_refused(refused: Any) -> None:
+    with pytest.raises(SnapshotError):
+        Blob(refused)
+
+
+def test_a_refusal_names_the_place_and_the_type() -> None:
+    with pytest.raises(SnapshotError, match=r"^results\.a\[3\]\.x: Foo cannot be stored"):
+        Blob({"a": [0, 1, 2, {"x": Foo()}]}, "results")
+    with pytest.raises(SnapshotError, match=r"^state\.m: key 3 is int; keys must be str"):
+        Blob({"m": {3: 1}})
+    with pytest.raises(SnapshotError, match=r"^state\[0\]\{\}: Foo"):
+        Blob([{Foo()}])
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(SnapshotError, match="contains itself"):
+        Blob(loop)
+
+
+def test_the_deepest_that_can_be_stored_can_be_read() -> None:
+    deep: Any = 1
+    for _ in range(60):
+        deep = (deep,)
+    assert Blob(deep).value() == deep
+
+
+def test_a_blob_is_a_copy_and_gives_copies() -> None:
+    value = {"list": [1]}
+    blob = Blob(value)
+    value["list"].append(2)
+    blob.value()["list"].append(3)
+    assert blob.value() == {"list": [1]}
+
+
+def test_equal_content_has_one_address() -> None:
+    assert Blob({"a": {1, 2}}).address == Blob({"a": {2, 1}}).address
+    assert Blob(1).address != Blob(1.0).address
+    assert len(Blob(None).address) == 64
+
+
+def test_types_are_not_mixed_up() -> None:
+    mixed = [1, 1.0, True, "1", b"1", Decimal(1), (1,), {"1"}, date(2024, 1, 1), UUID(int=1)]
+    assert [type(one) for one in Blob(mixed).value()] == [type(one) for one in mixed]
