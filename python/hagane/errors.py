@@ -12,6 +12,7 @@ __all__ = [
     "LeaseLost",
     "MetricError",
     "MetricsServerError",
+    "ModelError",
     "PipelineError",
     "ProviderError",
     "SandboxClosedError",
@@ -93,6 +94,10 @@ class LeaseLost(StoreError):
 
 class MetricError(HaganeError, ValueError):
     """A metric name, label, value or registration that the exposition format does not allow."""
+
+
+class ModelError(HaganeError):
+    """A language model could not be reached or gave no usable answer."""
 
 
 class MetricsServerError(HaganeError, OSError):

@@ -116,9 +116,10 @@ impl Pipe {
         let outcome = batch.iter().try_for_each(|record| hand_over(py, record));
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let outcome = outcome.and_then(|()| if dropped > 0 { report_drops(py, dropped) } else { Ok(()) });
-        if let Err(error) = outcome.and_then(|()| update_threshold(py)) {
+        if let Err(error) = outcome {
             error.write_unraisable(py, None);
         }
+        refresh(py);
     }
 
     /// Waits, without the GIL and not for ever, until what was accepted has been handed to Python.
@@ -156,7 +157,8 @@ fn report_drops(py: Python<'_>, dropped: u64) -> PyResult<()> {
     logger.call_method1("warning", (message, dropped)).map(drop)
 }
 
-/// Reads the loggers' levels again, unless that was done a moment ago. Called with every entry into the runtime.
+/// Reads the loggers' levels again, unless that was done a moment ago. Called with every batch and with every entry into
+/// the runtime.
 pub(super) fn refresh(py: Python<'_>) {
     // Only ever locked with the GIL held, and not while waiting: a forked child cannot inherit it locked.
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);

@@ -42,18 +42,21 @@ impl MetricsRegistry {
         Self(Arc::new(Registry::new(series_limit)))
     }
 
+    /// The counter of this name, created if new. Raises MetricError if it is or has something else already.
     #[pyo3(signature = (name, description = "", label_names = None))]
     fn counter(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<CounterFamily> {
         let family = self.0.counter(name, description, label_names.as_deref());
         family.map(CounterFamily).map_err(metric_error)
     }
 
+    /// The gauge of this name, created if new. Raises MetricError if it is or has something else already.
     #[pyo3(signature = (name, description = "", label_names = None))]
     fn gauge(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<GaugeFamily> {
         let family = self.0.gauge(name, description, label_names.as_deref());
         family.map(GaugeFamily).map_err(metric_error)
     }
 
+    /// The histogram of this name, created if new; `buckets` are upper bounds. Raises MetricError as `counter` does.
     #[pyo3(signature = (name, description = "", label_names = None, buckets = None))]
     fn histogram(
         &self,
@@ -66,6 +69,7 @@ impl MetricsRegistry {
         family.map(HistogramFamily).map_err(metric_error)
     }
 
+    /// Every family, in the order of registration.
     fn families<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let wrap = |family: &AnyFamily| {
             Ok(match family {
@@ -77,6 +81,7 @@ impl MetricsRegistry {
         self.0.iter().map(wrap).collect()
     }
 
+    /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
         py.detach(|| metrics::encode(&self.0))
     }
@@ -88,26 +93,31 @@ struct MetricsServer(Arc<Server>);
 
 #[pymethods]
 impl MetricsServer {
+    /// The address it listens on.
     #[getter]
     fn host(&self) -> String {
         self.0.address().ip().to_string()
     }
 
+    /// The port it listens on, also if 0 was asked for.
     #[getter]
     fn port(&self) -> u16 {
         self.0.address().port()
     }
 
+    /// Where the metrics are.
     #[getter]
     fn url(&self) -> String {
         format!("http://{}/metrics", self.0.address())
     }
 
+    /// Whether it no longer listens; true in a forked child, which does not inherit it.
     #[getter]
     fn closed(&self) -> bool {
         !self.0.is_open()
     }
 
+    /// Frees the port. Scrapes under way have a second to end; closing again does nothing.
     fn close(&self, py: Python<'_>) {
         if let Some(closing) = self.0.close() {
             py.detach(|| closing.wait());
@@ -128,12 +138,14 @@ impl MetricsServer {
     }
 }
 
+/// A listener that shows `registry`. Raises MetricsServerError if it cannot be opened.
 #[pyfunction]
 fn start_metrics_server(py: Python<'_>, registry: &MetricsRegistry, host: &str, port: i64) -> PyResult<MetricsServer> {
     let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
     metrics::serve(Arc::clone(&registry.0), address).map(MetricsServer).map_err(metric_error)
 }
 
+/// For a forked child: forgets the parent's servers and returns the descriptors that the child must close.
 #[pyfunction]
 fn abandon_inherited_servers() -> Vec<RawFd> {
     metrics::abandon_inherited()

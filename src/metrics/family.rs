@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::append_list::AppendList;
 use super::cells::{Cell, Kind};
 use super::error::MetricError;
-use super::names::{check_label_names, check_metric_name, escape_label_value};
+use super::labels::{LabelSet, Pairs, key_of, render, resolve};
+use super::names::{check_label_names, check_metric_name};
 
 /// How many series a family may have before new label sets share the overflow series.
 pub const DEFAULT_SERIES_LIMIT: usize = 10_000;
@@ -35,19 +36,7 @@ impl<C> Series<C> {
     }
 }
 
-/// How a call names a series.
-#[derive(Clone, Copy)]
-pub enum LabelSet<'a> {
-    /// All values, in the order of the family's label names.
-    Values(&'a [&'a str]),
-    /// All values, by label name.
-    Named(&'a [(&'a str, &'a str)]),
-    /// Values by label name; a label left out is empty, which to Prometheus is a label that is not there.
-    Partial(&'a [(&'a str, &'a str)]),
-}
-
 type Index<C> = HashMap<Box<[u8]>, Arc<Series<C>>>;
-type Pairs<'a> = Vec<(&'a str, &'a str)>;
 
 /// One metric name. Without label names it is open: each series brings its own.
 pub struct Family<C: Cell> {
@@ -136,7 +125,7 @@ impl<C: Cell> Family<C> {
 
     /// The series of these labels, created at zero if it is new.
     pub fn series(&self, given: LabelSet<'_>) -> Result<Arc<Series<C>>, MetricError> {
-        let pairs = self.resolve(given)?;
+        let pairs = resolve(&self.name, self.label_names(), given)?;
         let key = key_of(&pairs);
         let mut index = self.lock();
         if let Some(series) = index.get(key.as_slice()) {
@@ -157,7 +146,7 @@ impl<C: Cell> Family<C> {
 
     /// The series of these labels if it is there; creates nothing.
     pub fn find(&self, given: LabelSet<'_>) -> Result<Option<Arc<Series<C>>>, MetricError> {
-        let key = key_of(&self.resolve(given)?);
+        let key = key_of(&resolve(&self.name, self.label_names(), given)?);
         Ok(self.lock().get(key.as_slice()).map(Arc::clone))
     }
 
@@ -167,22 +156,14 @@ impl<C: Cell> Family<C> {
     }
 
     fn born(&self, pairs: &[(&str, &str)]) -> Series<C> {
-        let mut rendered = String::new();
-        for (position, (name, value)) in pairs.iter().enumerate() {
-            rendered.push_str(if position == 0 { "" } else { "," });
-            rendered.push_str(name);
-            rendered.push_str("=\"");
-            escape_label_value(value, &mut rendered);
-            rendered.push('"');
-        }
         let labels = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, rendered, cell: C::zero(&self.shape) }
+        Series { labels, rendered: render(pairs), cell: C::zero(&self.shape) }
     }
 
     fn overflowed(&self) -> Arc<Series<C>> {
         if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
-                target: "hagane.metrics",
+                target: "hagane::metrics",
                 "metric {} has {} series; further label sets are counted together under {OVERFLOW:?}. \
                  Use label values that come from a small set",
                 self.name,
@@ -200,146 +181,7 @@ impl<C: Cell> Family<C> {
         });
         Arc::clone(series)
     }
-
-    /// The labels in the order in which they are written: the family's own, or by name in an open family.
-    fn resolve<'a>(&'a self, given: LabelSet<'a>) -> Result<Pairs<'a>, MetricError> {
-        match (&self.label_names, given) {
-            (Some(names), LabelSet::Values(values)) if names.len() == values.len() => {
-                Ok(names.iter().map(String::as_str).zip(values.iter().copied()).collect())
-            }
-            (None, LabelSet::Values([])) => Ok(Vec::new()),
-            (_, LabelSet::Values(values)) => Err(self.mismatch(
-                &format!("{} values", values.len()),
-                "give one value per label, in their order, or name them",
-            )),
-            (Some(names), LabelSet::Named(pairs)) => self.in_order(names, pairs, true),
-            (Some(names), LabelSet::Partial(pairs)) => self.in_order(names, pairs, false),
-            (None, LabelSet::Named(pairs) | LabelSet::Partial(pairs)) => {
-                // An empty label is no label to Prometheus: two such series would be one, written twice.
-                let mut pairs: Pairs<'a> = pairs.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
-                pairs.sort_unstable();
-                Ok(pairs)
-            }
-        }
-    }
-
-    fn in_order<'a>(
-        &'a self,
-        names: &'a [String],
-        pairs: &'a [(&'a str, &'a str)],
-        all: bool,
-    ) -> Result<Pairs<'a>, MetricError> {
-        let unknown = pairs.iter().any(|(given, _)| !names.iter().any(|name| name == given));
-        if unknown || (all && pairs.len() != names.len()) {
-            let given = pairs.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            return Err(self.mismatch(&given, "give the metric's own labels"));
-        }
-        let value = |name: &str| pairs.iter().find(|(given, _)| *given == name).map_or("", |(_, value)| *value);
-        Ok(names.iter().map(|name| (name.as_str(), value(name))).collect())
-    }
-
-    fn mismatch(&self, given: &str, remedy: &'static str) -> MetricError {
-        let expected = self.label_names.as_deref().unwrap_or_default().join(", ");
-        MetricError::Labels { metric: self.name.clone(), expected, given: given.to_owned(), remedy }
-    }
-}
-
-/// Bytes that no UTF-8 text contains stand between the parts, so different labels never share a key.
-fn key_of(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
-    for (name, value) in pairs {
-        key.extend_from_slice(name.as_bytes());
-        key.push(0xFE);
-        key.extend_from_slice(value.as_bytes());
-        key.push(0xFF);
-    }
-    key
 }
 
 #[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::super::cells::Counter;
-    use super::*;
-
-    fn family(labels: Option<&[&str]>, limit: usize) -> Family<Counter> {
-        let names: Option<Vec<String>> = labels.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-        Family::new("m", "", names.as_deref(), (), limit).unwrap()
-    }
-
-    fn rendered(family: &Family<Counter>) -> Vec<&str> {
-        family.iter().map(Series::rendered).collect()
-    }
-
-    #[test]
-    fn the_same_labels_are_the_same_series_however_they_are_given() {
-        let family = family(Some(&["a", "b"]), 10);
-        family.series(LabelSet::Values(&["1", "2"])).unwrap().cell.increment(1.0).unwrap();
-        family.series(LabelSet::Named(&[("b", "2"), ("a", "1")])).unwrap().cell.increment(1.0).unwrap();
-        family.series(LabelSet::Partial(&[("a", "1")])).unwrap();
-        assert_eq!(rendered(&family), [r#"a="1",b="2""#, r#"a="1",b="""#]);
-        assert_eq!(family.iter().next().unwrap().cell.get(), 2.0);
-    }
-
-    #[test]
-    fn labels_that_are_not_the_metrics_own_are_refused() {
-        let family = family(Some(&["a", "b"]), 10);
-        let refused: [LabelSet<'_>; 4] = [
-            LabelSet::Values(&["1"]),
-            LabelSet::Named(&[("a", "1")]),
-            LabelSet::Partial(&[("c", "1")]),
-            LabelSet::Named(&[("a", "1"), ("b", "2"), ("c", "3")]),
-        ];
-        for given in refused {
-            assert!(matches!(family.series(given), Err(MetricError::Labels { .. })));
-        }
-        assert_eq!(rendered(&family).len(), 0);
-    }
-
-    #[test]
-    fn an_open_family_keeps_every_label_set_apart() {
-        let family = family(None, 10);
-        family.series(LabelSet::Partial(&[])).unwrap();
-        family.series(LabelSet::Partial(&[("b", "1"), ("a", "2")])).unwrap();
-        family.series(LabelSet::Partial(&[("a", "2"), ("b", "1"), ("c", "")])).unwrap();
-        assert_eq!(rendered(&family), ["", r#"a="2",b="1""#]);
-        assert!(matches!(family.series(LabelSet::Partial(&[("a-b", "1")])), Err(MetricError::LabelName { .. })));
-    }
-
-    #[test]
-    fn finding_creates_nothing() {
-        let family = family(Some(&["a"]), 10);
-        assert!(family.find(LabelSet::Values(&["1"])).unwrap().is_none());
-        assert_eq!(rendered(&family).len(), 0);
-    }
-
-    #[test]
-    fn beyond_the_limit_label_sets_share_one_series_and_are_counted() {
-        let family = family(Some(&["a"]), 2);
-        for value in ["1", "2", "3", "4", "1"] {
-            family.series(LabelSet::Values(&[value])).unwrap().cell.increment(1.0).unwrap();
-        }
-        assert_eq!(rendered(&family), [r#"a="1""#, r#"a="2""#, r#"a="_overflow""#]);
-        assert_eq!(family.iter().map(|series| series.cell.get()).collect::<Vec<_>>(), [2.0, 1.0, 2.0]);
-        assert_eq!(family.dropped(), 2);
-    }
-
-    #[test]
-    fn eight_threads_that_create_the_same_series_create_each_once() {
-        let family = family(Some(&["a"]), 1000);
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for value in 0..200 {
-                        let value = value.to_string();
-                        let series = family.series(LabelSet::Values(&[&value])).unwrap();
-                        series.cell.increment(1.0).unwrap();
-                    }
-                });
-            }
-        });
-        assert_eq!(family.iter().count(), 200);
-        assert!(family.iter().all(|series| series.cell.get() == 8.0));
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::append_list::AppendList;
-use super::cells::{Bounds, Cell, Counter, DEFAULT_BOUNDS, Gauge, Histogram, Kind};
+use super::cells::{Cell, Counter, Gauge, Kind};
 use super::error::MetricError;
 use super::family::{DEFAULT_SERIES_LIMIT, Family};
+use super::histogram::{Bounds, DEFAULT_BOUNDS, Histogram};
 
 /// The name of the encoder's own counter of label sets sent to an overflow series.
 pub(super) const DROPS: &str = "hagane_metrics_overflow_total";

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::cells::{Cell, Counter, Gauge, Histogram, Kind};
+use super::cells::{Cell, Counter, Gauge, Kind};
 use super::family::Family;
+use super::histogram::Histogram;
 use super::names::escape_help;
 use super::registry::{AnyFamily, DROPS, Registry};
 
@@ -135,7 +136,7 @@ fn push_number(out: &mut String, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::LabelSet;
+    use super::super::labels::LabelSet;
     use super::*;
 
     fn labels(names: &[&str]) -> Vec<String> {

@@ -144,3 +144,23 @@ def test_an_exit_handler_that_comes_too_late_is_told():
     code = "import atexit\natexit.register(lambda: _core._sleep_sync(0.01))\nfrom hagane import _core"
     result = run_python(code)
     assert "hagane's runtime has shut down with the interpreter" in result.stderr
+
+
+def test_a_runtime_that_cannot_start_says_why():
+    code = """
+import os, resource
+from hagane import _core
+resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    _core._sleep_sync(0.01)
+except RuntimeError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+_core._sleep_sync(0.01)
+print("now it can")
+"""
+    result = run_python(code)
+    first, second = result.stdout.splitlines()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert first.startswith("cannot start hagane's runtime: Too many open files")
+    assert second == "now it can"

@@ -109,6 +109,16 @@ def test_m11_nothing_that_would_poison_a_total_is_added(bad):
     assert (counter.get(), gauge.get(), histogram.get_stats()["count"]) == (0, 0, 0)
 
 
+def test_m11_a_refused_value_leaves_no_series_behind(collector, scrape):
+    labels = {"agent": "a"}
+    for metric in (collector.counter("a", "", ["agent"]), collector.gauge("b", "", ["agent"])):
+        with pytest.raises(MetricError):
+            metric.inc(float("nan"), labels)
+    with pytest.raises(MetricError):
+        collector.histogram("c", "", ["agent"]).observe(float("nan"), labels)
+    assert scrape(collector).samples == []
+
+
 def test_m13_reading_creates_no_series(collector, scrape):
     assert collector.counter("runs_total", "", ["agent"]).get({"agent": "a"}) == 0
     assert collector.histogram("seconds", "", ["agent"]).get_stats({"agent": "a"})["count"] == 0

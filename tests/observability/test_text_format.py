@@ -83,7 +83,8 @@ def test_a_histogram_is_read_back_with_its_buckets(collector, scrape):
     assert seen.value("seconds_count", agent="a") == 4
 
 
-def test_beyond_the_limit_series_share_one_and_are_counted(scrape, recwarn):
+def test_beyond_the_limit_series_share_one_are_counted_and_said_once(scrape, caplog):
+    _core._flush_logs()
     registry = _core.MetricsRegistry(series_limit=2)
     family = registry.counter("hits_total", "", ["path"])
     for path in ("a", "b", "c", "d", "a"):
@@ -92,4 +93,7 @@ def test_beyond_the_limit_series_share_one_and_are_counted(scrape, recwarn):
     seen = scrape(collector)
     assert [seen.value("hits_total", path=path) for path in ("a", "b", "c", "_overflow")] == [2, 1, None, 2]
     assert seen.value("hagane_metrics_overflow_total", metric="hits_total") == 2
-    assert not recwarn.list
+    _core._flush_logs()
+    said = [record for record in caplog.records if record.name == "hagane.metrics"]
+    assert [record.levelname for record in said] == ["WARNING"]
+    assert "metric hits_total has 2 series" in said[0].getMessage()

@@ -7,19 +7,17 @@ others; a declared label that a call leaves out is empty, which to Prometheus is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from typing import Any, overload
 
 from hagane import _core
 from hagane.observability._collect import collect
 from hagane.observability._process import REGISTRY
 from hagane.observability.definitions import DEFINITIONS
+from hagane.observability.instruments import Counter, Gauge, Histogram, Labels
 
 __all__ = ["Counter", "Gauge", "Histogram", "MetricValue", "MetricsCollector", "get_metrics", "setup_metrics"]
-
-Labels = Mapping[str, object]
 
 
 @dataclass
@@ -29,149 +27,6 @@ class MetricValue:
     value: float
     labels: dict[str, str] = field(default_factory=dict)
     timestamp: float = field(default_factory=time.time)
-
-
-class Counter:
-    """A number that only goes up. Made by itself it is in no registry; `MetricsCollector.counter` makes exported ones.
-
-    Raises `MetricError` (a `ValueError`) for a name or label that the exposition format does not allow.
-    """
-
-    __slots__ = ("_family",)
-
-    def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
-        self._family = _core.MetricsRegistry().counter(name, description, label_names)
-
-    @classmethod
-    def _of(cls, family: _core.CounterFamily) -> Counter:
-        counter = cls.__new__(cls)
-        counter._family = family
-        return counter
-
-    @property
-    def name(self) -> str:
-        """The full name, with its prefix."""
-        return self._family.name
-
-    @property
-    def description(self) -> str:
-        """What HELP says."""
-        return self._family.description
-
-    def labels(self, *values: object, **by_name: object) -> _core.CounterChild:
-        """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
-
-    def inc(self, value: float = 1, labels: Labels | None = None) -> None:
-        """Add `value`; MetricError if it is negative or not finite, or if a label is unknown."""
-        self._family.inc(value, labels)
-
-    def get(self, labels: Labels | None = None) -> float:
-        """Return the total of this series, 0 if there is none; creates nothing."""
-        return self._family.get(labels)
-
-
-class Gauge:
-    """A number that goes up and down; see `Counter` for registration and errors."""
-
-    __slots__ = ("_family",)
-
-    def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
-        self._family = _core.MetricsRegistry().gauge(name, description, label_names)
-
-    @classmethod
-    def _of(cls, family: _core.GaugeFamily) -> Gauge:
-        gauge = cls.__new__(cls)
-        gauge._family = family
-        return gauge
-
-    @property
-    def name(self) -> str:
-        """The full name, with its prefix."""
-        return self._family.name
-
-    @property
-    def description(self) -> str:
-        """What HELP says."""
-        return self._family.description
-
-    def labels(self, *values: object, **by_name: object) -> _core.GaugeChild:
-        """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
-
-    def set(self, value: float, labels: Labels | None = None) -> None:
-        """Set the value, which may be NaN or infinite."""
-        self._family.set(value, labels)
-
-    def inc(self, value: float = 1, labels: Labels | None = None) -> None:
-        """Add `value`; MetricError if it is not finite or a label is unknown."""
-        self._family.inc(value, labels)
-
-    def dec(self, value: float = 1, labels: Labels | None = None) -> None:
-        """Subtract `value`; MetricError if it is not finite or a label is unknown."""
-        self._family.dec(value, labels)
-
-    def get(self, labels: Labels | None = None) -> float:
-        """Return the value of this series, 0 if there is none; creates nothing."""
-        return self._family.get(labels)
-
-
-class Histogram:
-    """Counts observations by size (bucket counts, sum, least, greatest); the observations are not kept.
-
-    `buckets` are upper bounds in the unit of the values, sorted here; infinity is implied.
-    """
-
-    __slots__ = ("_family",)
-
-    DEFAULT_BUCKETS: ClassVar[tuple[float, ...]] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-    def __init__(
-        self,
-        name: str,
-        description: str = "",
-        label_names: Sequence[str] | None = None,
-        buckets: Sequence[float] | None = None,
-    ) -> None:
-        self._family = _core.MetricsRegistry().histogram(name, description, label_names, buckets or None)
-
-    @classmethod
-    def _of(cls, family: _core.HistogramFamily) -> Histogram:
-        histogram = cls.__new__(cls)
-        histogram._family = family
-        return histogram
-
-    @property
-    def name(self) -> str:
-        """The full name, with its prefix."""
-        return self._family.name
-
-    @property
-    def description(self) -> str:
-        """What HELP says."""
-        return self._family.description
-
-    def labels(self, *values: object, **by_name: object) -> _core.HistogramChild:
-        """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
-
-    def observe(self, value: float, labels: Labels | None = None) -> None:
-        """Count `value`; MetricError if it is not finite or a label is unknown."""
-        self._family.observe(value, labels)
-
-    def get_stats(self, labels: Labels | None = None) -> dict[str, Any]:
-        """Return count, sum, avg, min, max (0 while empty) and buckets: {upper bound: how many were at most that}."""
-        return self._family.get_stats(labels)
-
-    @contextmanager
-    def time(self, labels: Labels | None = None) -> Iterator[None]:
-        """Observe how many seconds the block takes, whether or not it raises; a wrong label raises before it runs."""
-        child = self._family.child(labels)
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            child.observe(time.perf_counter() - start)
 
 
 class MetricsCollector:

@@ -14,11 +14,13 @@ pub(super) struct CounterChild(pub(super) Arc<Series<Counter>>);
 
 #[pymethods]
 impl CounterChild {
+    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
     #[pyo3(signature = (value = 1.0))]
     fn inc(&self, value: f64) -> PyResult<()> {
         self.0.cell.increment(value).map_err(metric_error)
     }
 
+    /// What it holds now.
     fn get(&self) -> f64 {
         self.0.cell.get()
     }
@@ -30,20 +32,24 @@ pub(super) struct GaugeChild(pub(super) Arc<Series<Gauge>>);
 
 #[pymethods]
 impl GaugeChild {
+    /// Sets the value, which may be NaN or infinite.
     fn set(&self, value: f64) {
         self.0.cell.set(value);
     }
 
+    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
     #[pyo3(signature = (value = 1.0))]
     fn inc(&self, value: f64) -> PyResult<()> {
         self.0.cell.add(value).map_err(metric_error)
     }
 
+    /// Subtracts a finite amount. Raises MetricError.
     #[pyo3(signature = (value = 1.0))]
     fn dec(&self, value: f64) -> PyResult<()> {
         self.0.cell.add(-value).map_err(metric_error)
     }
 
+    /// What it holds now.
     fn get(&self) -> f64 {
         self.0.cell.get()
     }
@@ -55,10 +61,12 @@ pub(super) struct HistogramChild(pub(super) Arc<Series<Histogram>>);
 
 #[pymethods]
 impl HistogramChild {
+    /// Counts a finite value. Raises MetricError.
     fn observe(&self, value: f64) -> PyResult<()> {
         self.0.cell.observe(value).map_err(metric_error)
     }
 
+    /// count, sum, avg, min, max and buckets: {upper bound: how many were at most that}.
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         stats(py, Some(&self.0.cell))
     }

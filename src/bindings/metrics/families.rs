@@ -1,4 +1,5 @@
 //! Metrics by name. `labels(...)` gives a handle; the other methods take AgentFlow's `labels={...}` with each call.
+//! A value is checked before its series is looked up, so that a refused one leaves no series behind.
 
 use std::sync::Arc;
 
@@ -31,11 +32,13 @@ impl CounterFamily {
         label_names(py, &self.0)
     }
 
+    /// The series of these labels, created at 0 if new: all in order, or all by name. Raises MetricError otherwise.
     #[pyo3(signature = (*values, **by_name))]
     fn labels(&self, values: &Bound<'_, PyTuple>, by_name: Option<&Bound<'_, PyDict>>) -> PyResult<CounterChild> {
         exact(&self.0, values, by_name).map(CounterChild)
     }
 
+    /// The series of these labels, created at 0 if new; a declared label left out is empty.
     #[pyo3(signature = (labels = None))]
     fn child(&self, labels: Option<&Bound<'_, PyAny>>) -> PyResult<CounterChild> {
         partial(&self.0, labels).map(CounterChild)
@@ -43,6 +46,7 @@ impl CounterFamily {
 
     #[pyo3(signature = (value = 1.0, labels = None))]
     fn inc(&self, value: f64, labels: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Counter::accepts(value).map_err(metric_error)?;
         partial(&self.0, labels)?.cell.increment(value).map_err(metric_error)
     }
 
@@ -51,6 +55,7 @@ impl CounterFamily {
         Ok(find(&self.0, labels)?.map_or(0.0, |series| series.cell.get()))
     }
 
+    /// Every series: its labels and what it holds.
     fn series<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyDict>, f64)>> {
         self.0.iter().map(|series| Ok((labels_of(py, series)?, series.cell.get()))).collect()
     }
@@ -77,11 +82,13 @@ impl GaugeFamily {
         label_names(py, &self.0)
     }
 
+    /// The series of these labels, created at 0 if new: all in order, or all by name. Raises MetricError otherwise.
     #[pyo3(signature = (*values, **by_name))]
     fn labels(&self, values: &Bound<'_, PyTuple>, by_name: Option<&Bound<'_, PyDict>>) -> PyResult<GaugeChild> {
         exact(&self.0, values, by_name).map(GaugeChild)
     }
 
+    /// The series of these labels, created at 0 if new; a declared label left out is empty.
     #[pyo3(signature = (labels = None))]
     fn child(&self, labels: Option<&Bound<'_, PyAny>>) -> PyResult<GaugeChild> {
         partial(&self.0, labels).map(GaugeChild)
@@ -95,6 +102,7 @@ impl GaugeFamily {
 
     #[pyo3(signature = (value = 1.0, labels = None))]
     fn inc(&self, value: f64, labels: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Gauge::accepts(value).map_err(metric_error)?;
         partial(&self.0, labels)?.cell.add(value).map_err(metric_error)
     }
 
@@ -108,6 +116,7 @@ impl GaugeFamily {
         Ok(find(&self.0, labels)?.map_or(0.0, |series| series.cell.get()))
     }
 
+    /// Every series: its labels and what it holds.
     fn series<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyDict>, f64)>> {
         self.0.iter().map(|series| Ok((labels_of(py, series)?, series.cell.get()))).collect()
     }
@@ -139,11 +148,13 @@ impl HistogramFamily {
         PyTuple::new(py, self.0.shape().as_slice())
     }
 
+    /// The series of these labels, created at 0 if new: all in order, or all by name. Raises MetricError otherwise.
     #[pyo3(signature = (*values, **by_name))]
     fn labels(&self, values: &Bound<'_, PyTuple>, by_name: Option<&Bound<'_, PyDict>>) -> PyResult<HistogramChild> {
         exact(&self.0, values, by_name).map(HistogramChild)
     }
 
+    /// The series of these labels, created at 0 if new; a declared label left out is empty.
     #[pyo3(signature = (labels = None))]
     fn child(&self, labels: Option<&Bound<'_, PyAny>>) -> PyResult<HistogramChild> {
         partial(&self.0, labels).map(HistogramChild)
@@ -151,6 +162,7 @@ impl HistogramFamily {
 
     #[pyo3(signature = (value, labels = None))]
     fn observe(&self, value: f64, labels: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Histogram::accepts(value).map_err(metric_error)?;
         partial(&self.0, labels)?.cell.observe(value).map_err(metric_error)
     }
 
@@ -160,6 +172,7 @@ impl HistogramFamily {
         stats(py, series.as_ref().map(|series| &series.cell))
     }
 
+    /// Every series: its labels and what it holds.
     fn series<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
         self.0.iter().map(|series| Ok((labels_of(py, series)?, stats(py, Some(&series.cell))?))).collect()
     }

@@ -1,0 +1,1 @@
+"""The demonstration: a table is loaded, analysed by a CodeActAgent, judged by gates, and reported."""

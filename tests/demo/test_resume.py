@@ -1,0 +1,128 @@
+"""A demo that is killed goes on from its last accepted stage and ends in the same report."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo_command import Demo
+
+from hagane.engines.journal import read_history
+from hagane.rollback import SqliteStore
+
+POINTS = 20
+LINES = 22  # what an undisturbed run prints before its report
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    demo = Demo(tmp_path_factory.mktemp("undisturbed"))
+    assert demo.run().returncode == 0
+    report: dict[str, bytes] = demo.report()
+    return report
+
+
+def kill_after(demo: Demo, lines: int, seconds: float) -> None:
+    """SIGKILL the demo `seconds` after it printed that many lines."""
+    process = demo.start()
+    assert process.stdout is not None
+    for _ in range(lines):
+        process.stdout.readline()
+    time.sleep(seconds)
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def events_of_all_runs(demo: Demo) -> list[list[dict[str, Any]]]:
+    database = demo.directory / ".hagane" / "demo.sqlite"
+    if not database.exists():
+        return []
+    store = SqliteStore(database)
+    try:
+        return [read_history(store, run.run_id) for run in store.runs()]
+    finally:
+        store.close()
+
+
+def repeated(events: list[dict[str, Any]]) -> list[str]:
+    """Stages that began again although they were accepted and nothing rolled them back."""
+    accepted: list[str] = []
+    again: list[str] = []
+    order = ["load", "analyse", "report"]
+    for event in events:
+        if event["type"] == "checkpoint":
+            accepted.append(event["stage"])
+        elif event["type"] == "rollback":
+            accepted = [stage for stage in accepted if order.index(stage) < order.index(event["to_stage"])]
+        elif event["type"] == "stage_started" and event["stage"] in accepted:
+            again.append(event["stage"])
+    return again
+
+
+@pytest.mark.parametrize("point", range(POINTS))
+def test_sigkill_loses_nothing_and_repeats_nothing(point: int, demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    chance = random.Random(point)
+    kill_after(demo, lines=point * LINES // POINTS, seconds=chance.uniform(0.0, 0.08))
+    before = events_of_all_runs(demo)
+    resumed = demo.run("--resume") if before else demo.run()
+    assert (resumed.returncode, resumed.stderr) == (0, ""), resumed.stdout
+    after = events_of_all_runs(demo)
+    assert len(after) == 1, "a resume goes on with the run that there is"
+    if before:
+        assert after[0][: len(before[0])] == before[0], "what was recorded stays as it was"
+    assert repeated(after[0]) == []
+    assert after[0][-1]["type"] == "run_completed"
+    assert demo.report() == undisturbed
+    assert "nothing to resume" in demo.run("--resume").stdout
+
+
+def test_the_check_for_repeated_stages_can_fail() -> None:
+    started = {"type": "stage_started", "stage": "load"}
+    accepted = {"type": "checkpoint", "stage": "load"}
+    assert repeated([started, accepted, started]) == ["load"]
+    assert repeated([started, accepted, {"type": "rollback", "to_stage": "load"}, started]) == []
+
+
+def test_a_lost_report_is_written_again_without_running_anything(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    demo.run()
+    before = events_of_all_runs(demo)
+    (demo.directory / "hagane-report" / "report.md").unlink()
+    done = demo.run("--resume")
+    assert done.returncode == 0
+    assert demo.report() == undisturbed
+    assert events_of_all_runs(demo) == before
+
+
+def interrupted(demo: Demo, csv: Path) -> None:
+    process = demo.start("--csv", str(csv))
+    assert process.stdout is not None
+    while "step" not in process.stdout.readline():
+        assert process.poll() is None
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def test_a_table_that_changed_is_not_resumed(demo: Demo, tmp_path: Path) -> None:
+    csv = tmp_path / "t.csv"
+    csv.write_text("n,s\n1,a\n2,b\n3,a\n4,b\n")
+    interrupted(demo, csv)
+    csv.write_text("n,s\n1,a\n2,b\n3,a\n5,b\n")
+    done = demo.run("--resume")
+    assert done.returncode == 2
+    assert "is not the table that run run-" in done.stderr
+    assert done.stderr.count("\n") == 1
+    csv.write_text("n,s\n1,a\n2,b\n3,a\n4,b\n")
+    assert demo.run("--resume").returncode == 0, "the run waits unharmed for its table to come back"
+
+
+def test_nothing_to_resume(demo: Demo) -> None:
+    done = demo.run("--resume")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "hagane demo: nothing to resume: there is no database .hagane/demo.sqlite; start with `hagane demo`\n"
+    )
+    assert list(demo.directory.iterdir()) == []
