@@ -187,7 +187,7 @@ async def test_a_bad_request_is_refused(inputs: dict[str, Any], error: type[Exce
 
 @pytest.mark.parametrize("options", [{"max_steps": 0}, {"step_timeout": 0}, {"max_seconds": -1}])
 def test_a_bad_budget_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="at least 1|above 0"):
+    with pytest.raises(ValueError, match=r"at least 1|above 0"):
         CodeActAgent(["x"], **options)
 
 

@@ -117,6 +117,32 @@ BEYOND = {
     "empty": ("", None),
     "Markdown answer": ("# Result\n\nThe mean is **4**.\n\n- a\n- b\n", None),
     "answer with inline code": ("Call `print(1)` to see.", None),
+    "HTML of a code block": ('<pre><code class="language-python">\nprint(1)\n</code></pre>', ONE),
+    "two code tags": ("<code>\na = 1\n</code>\n<code>\nprint(a)\n</code>", "a = 1\nprint(a)"),
+    "a thinking tag in the second block": (
+        "```python\na = 1\n```\n\n```python\ns = '<think>'\nprint(s)\n```",
+        "a = 1\ns = '<think>'\nprint(s)",
+    ),
+    "a fence in Markdown that is shown": (
+        "````markdown\n```python\nprint(2)\n```\n````\n```python\nprint(1)\n```",
+        ONE,
+    ),
+    "an opening fence in a string": (
+        '```python\ns = """\n```python\nx\n```\n"""\n```',
+        's = """\n```python\nx\n```\n"""',
+    ),
+    "unclosed tildes": ("~~~py\nprint(1)", ONE),
+    "closing fence on the last line of code": ("```python\nx = 1\nprint(x)```\nDone.", "x = 1\nprint(x)"),
+    "half of a closing fence": ("```python\nprint(1)\n``", ONE),
+    "half of a closing execute tag": ("<execute>\nprint(1)\n</exec", ONE),
+    "code in lines, as notebooks keep it": ('{"code": ["x = 1", "print(x)"]}', "x = 1\nprint(x)"),
+    "a tool call for something else": (
+        '<tool_call>{"name": "search", "arguments": {"query": "weather"}}</tool_call>',
+        None,
+    ),
+    "another language": ("```javascript\nconsole.log(1)\n```", None),
+    "another language without a name": ("```\nconst x = 1;\nconsole.log(x)\n```", None),
+    "code shown as text": ("```text\nprint(1)\n```", None),
     "one tool call": ('final_answer("x")', "final_answer('x')"),
 }
 

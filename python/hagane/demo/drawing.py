@@ -45,40 +45,55 @@ def text(x: float, y: float, content: str, attributes: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{html.escape(content)}</text>'
 
 
+def axis(marks: list[float], left: int, top: int, width: float) -> list[str]:
+    """The grid of one chart, with a number at each line; `top` is where the highest mark lies."""
+    height = PANEL_HEIGHT - TOP - BOTTOM
+    middle = top + height / 2
+    parts = [text(left + 18, middle, "mean", f'class="axis" transform="rotate(-90 {left + 18} {middle:.1f})"')]
+    for mark in marks:
+        y = top + height * (marks[-1] - mark) / (marks[-1] - marks[0])
+        kind = "zero" if mark == 0 else "grid"
+        parts.append(line(left + LEFT, left + LEFT + width, y, kind))
+        parts.append(text(left + LEFT - 6, y + 4, number(mark), 'class="tick"'))
+    return parts
+
+
+def line(start: float, end: float, y: float, kind: str) -> str:
+    """A horizontal line."""
+    return f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y:.1f}" y2="{y:.1f}" class="{kind}"/>'
+
+
+def bar(place: int, title: str, box: tuple[float, float, float, float]) -> str:
+    """A bar that shows its value when pointed at; `box` is x, y, width, height."""
+    x, y, width, height = box
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(height, 0.5):.1f}" '
+        f'fill="{COLOURS[place % len(COLOURS)]}"><title>{html.escape(title)}</title></rect>'
+    )
+
+
+def name(x: float, y: float, group: str, *, crowded: bool) -> str:
+    """A group's name under its bar, turned where there is little room."""
+    turn = f' transform="rotate(-35 {x:.1f} {y:.1f})" style="text-anchor:end"' if crowded else ""
+    return text(x, y, plain(group, 10 if crowded else 12), f'class="name"{turn}')
+
+
 def panel(column: str, means: list[tuple[str, float | None]], left: int, top: int) -> list[str]:
     """One bar chart: the mean of `column` in each group."""
     present = [value for _, value in means if value is not None]
     low, high = min([0.0, *present]), max([0.0, *present])
     marks = ticks(low, high if high - low > 1e-300 else low + 1.0)
-    low, high = marks[0], marks[-1]
     height, width = PANEL_HEIGHT - TOP - BOTTOM, PANEL_WIDTH - LEFT - RIGHT
-
-    def vertical(value: float) -> float:
-        return top + TOP + height * (high - value) / (high - low)
-
     parts = [text(left + PANEL_WIDTH / 2, top + 24, plain(column, 36), 'class="head"')]
-    for mark in marks:
-        y = vertical(mark)
-        parts.append(f'<line x1="{left + LEFT}" x2="{left + LEFT + width}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        parts.append(text(left + LEFT - 6, y + 4, number(mark), 'class="tick"'))
-    middle = top + TOP + height / 2
-    parts.append(text(left + 18, middle, "mean", f'class="axis" transform="rotate(-90 {left + 18} {middle:.1f})"'))
+    parts += axis(marks, left, top + TOP, width)
     slot = width / max(1, len(means))
     for place, (group, value) in enumerate(means):
         x = left + LEFT + slot * place
         if value is not None:
-            y, base = vertical(max(value, 0.0)), vertical(min(value, 0.0))
-            title = html.escape(f"{plain(group, 60)}: {number(value)}")
-            parts.append(
-                f'<rect x="{x + slot * 0.15:.1f}" y="{y:.1f}" width="{slot * 0.7:.1f}" '
-                f'height="{max(base - y, 0.5):.1f}" fill="{COLOURS[place % len(COLOURS)]}"><title>{title}</title></rect>'
-            )
-        crowded = len(means) > 4
-        centre, below = x + slot / 2, top + PANEL_HEIGHT - BOTTOM + 16
-        turn = f' transform="rotate(-35 {centre:.1f} {below})" style="text-anchor:end"' if crowded else ""
-        parts.append(text(centre, below, plain(group, 10 if crowded else 12), f'class="name"{turn}'))
-    zero = vertical(0.0)
-    parts.append(f'<line x1="{left + LEFT}" x2="{left + LEFT + width}" y1="{zero:.1f}" y2="{zero:.1f}" class="zero"/>')
+            ends = [top + TOP + height * (marks[-1] - end) / (marks[-1] - marks[0]) for end in (value, 0.0)]
+            box = (x + slot * 0.15, min(ends), slot * 0.7, abs(ends[0] - ends[1]))
+            parts.append(bar(place, f"{plain(group, 60)}: {number(value)}", box))
+        parts.append(name(x + slot / 2, top + PANEL_HEIGHT - BOTTOM + 16, group, crowded=len(means) > 4))
     return parts
 
 

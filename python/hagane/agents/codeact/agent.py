@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from hagane.agents.codeact import prompt, syntax
+from hagane.agents.codeact.answer import as_files, parse_answer
 from hagane.agents.codeact.approval import ACTION, Approve, approved
 from hagane.agents.codeact.extract import extract_code
 from hagane.agents.codeact.observation import head_and_tail, of_run
@@ -23,9 +23,9 @@ class CodeActAgent:
     """An agent that acts by writing code.
 
     Args:
-        llm: Anything that `as_llm` takes: a model, a list of replies, a callable, an object with chat/generate/complete.
+        llm: Anything that `as_llm` takes: a model, a list of replies, a callable, an object with chat(...).
         name: The agent's name in metrics; the class name by default.
-        sandbox: "auto" (what `get_sandbox()` finds), a provider's name, or a sandbox object, which stays the caller's to close.
+        sandbox: "auto" (what `get_sandbox()` finds), a provider's name, or a sandbox object (the caller closes it).
         max_steps: Replies of the model per run, at least 1.
         step_timeout: Seconds that one program may run.
         max_seconds: Seconds for the whole run (model and sandbox together); None for no limit.
@@ -34,8 +34,8 @@ class CodeActAgent:
         system_prompt: Replaces the default one. It must tell the model to leave its answer in `answer.json`.
 
     The answer is what the program leaves as JSON in the file `answer.json`: unlike a line of output, nothing that the
-    program merely prints can be taken for it. Programs do not share memory between steps (each starts afresh), but files
-    that a successful program wrote are there for the next.
+    program merely prints can be taken for it. Programs do not share memory between steps (each starts afresh), but
+    files that a successful program wrote are there for the next.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CodeActAgent:
             standard.declare_approval(ACTION)
 
     async def initialize(self) -> None:
-        """Opens the sandbox and keeps it for all runs until `cleanup`. Raises SandboxUnavailable where there is none."""
+        """Open the sandbox and keep it for all runs until `cleanup`. Raises SandboxUnavailable where there is none."""
         self._open()
         self._kept_open = True
 
@@ -89,7 +89,7 @@ class CodeActAgent:
 
     @metrics_tracked
     async def run(self, input_data: Mapping[str, Any]) -> dict[str, Any]:
-        """Solves `input_data["task"]` (str), with `input_data["files"]` (name -> bytes or str) in the working directory.
+        """Solves `input_data["task"]` (str), with `input_data["files"]` (name -> bytes or str) at hand.
 
         `input_data["_feedback"]`, where a pipeline re-runs its stage, is shown to the model.
 
@@ -109,7 +109,7 @@ class CodeActAgent:
                 await self._close()
 
     def _prepare(self, input_data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make the request (`task`, `files`, `_feedback`) from what `run` was given: a pipeline stage overrides this."""
+        """Make the request (`task`, `files`, `_feedback`) of what `run` was given; a pipeline stage overrides this."""
         return input_data
 
     def _finish(self, input_data: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class CodeActAgent:
         task = input_data.get("task")
         if not isinstance(task, str) or not task.strip():
             raise ValueError('CodeActAgent.run needs {"task": "what to do"}; `task` is missing or empty')
-        files = _as_files(input_data.get("files") or {})
+        files = as_files(input_data.get("files") or {})
         message = prompt.task_message(task, files, input_data.get("_feedback"))
         deadline = None if self.max_seconds is None else time.monotonic() + self.max_seconds
         return Transcript(
@@ -166,7 +166,7 @@ class CodeActAgent:
         return await self._generate_code(run.messages[1]["content"], run)
 
     async def _generate_code(self, task: str, run: Transcript | None = None) -> str | None:
-        """Asks the model for the next program; None when its reply holds none. `run` carries the conversation so far."""
+        """Ask the model for the next program; None when its reply holds none. `run` has the conversation so far."""
         messages = (
             run.messages
             if run
@@ -230,30 +230,3 @@ class CodeActAgent:
         sandbox, self._sandbox = self._sandbox, None
         if sandbox is not None and sandbox is not self._sandbox_choice:
             await sandbox.close()
-
-
-def parse_answer(files: Mapping[str, bytes]) -> Any:
-    """The JSON value in `answer.json` among `files`; LookupError where it is absent, ValueError where it is not JSON."""
-    if prompt.ANSWER_FILE not in files:
-        raise LookupError(prompt.ANSWER_FILE)
-    try:
-        return json.loads(files[prompt.ANSWER_FILE].decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{prompt.ANSWER_FILE} is not valid JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value; use null")
-
-
-def _as_files(files: Any) -> dict[str, bytes]:
-    if not isinstance(files, Mapping):
-        raise TypeError(f"`files` is {type(files).__name__}: pass a dict of file name -> bytes or str")
-    checked: dict[str, bytes] = {}
-    for name, content in files.items():
-        if isinstance(content, str):
-            content = content.encode("utf-8")
-        if not isinstance(name, str) or not isinstance(content, (bytes, bytearray, memoryview)):
-            raise TypeError(f"file {name!r} is {type(content).__name__}: pass bytes or str")
-        checked[name] = bytes(content)
-    return checked

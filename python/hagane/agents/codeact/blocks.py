@@ -1,13 +1,13 @@
-"""Finds the marked parts of a reply: fenced blocks by the rules of CommonMark, and the tags that models are trained on.
+"""Finds the marked parts of a reply: fenced blocks by the rules of CommonMark, and models' tags.
 
-Where a block ends is ambiguous when its code itself holds a fence or a tag (Markdown in a string). Every possible end is
-a candidate, and the first whose content parses wins.
+Where a block ends is ambiguous when its code itself holds a fence or a tag (Markdown in a string). Every possible end
+is a candidate, and the first whose content parses wins.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hagane.agents.codeact import syntax
@@ -20,25 +20,28 @@ FENCE = re.compile(rf"^{CONTAINER}(?P<fence>`{{3,}}(?=[^`]*$)|~{{3,}})(?P<info>.
 ONE_LINE = re.compile(
     r"^[ \t]*(?P<fence>`{3,})(?P<language>(?:python3?|py)\b[ \t]*|)(?P<code>[^`].*?)(?P=fence)[ \t]*$", re.M | re.I
 )
-PYTHON_TAGS = "execute|execute_python|execute_ipython|python|py|python_code|tool_code|code_block|code_interpreter|run_python|ipython"
+PYTHON_TAGS = (
+    "execute|execute_python|execute_ipython|python|py|python_code|tool_code"
+    "|code_block|code_interpreter|run_python|ipython"
+)
 OTHER_TAGS = "execute_bash|bash|shell|output|observation|result|stdout|execution_result"
 TAG = re.compile(
     rf"<(?P<name>{PYTHON_TAGS}|{OTHER_TAGS})(?:\s[^<>]*)?>"
     r"|<(?P<parameter>parameter)(?:=|\s+name=)[\"']?(?:code|python|source|script)[\"']?\s*>"
     r"|\[(?P<bracket>PYTHON|CODE)\]"
     r"|(?P<llama><\|python_tag\|>)"
-    r"|(?:^|(?<=\n))[ \t]*(?:\w[\w ]{0,30}:[ \t]*)?<(?P<code>code)(?:\s[^<>]*)?>"
+    r"|(?:^|(?<=\n))[ \t]*(?:\w[\w ]{0,30}:[ \t]*)?(?:<pre\b[^<>]*>\s*)?<(?P<code>code)(?:\s[^<>]*)?>"
     r"|<(?P<opened>code)(?:\s[^<>]*)?>(?=[ \t]*\n)",
     re.I,
 )
-# What a cut-off or sloppy reply leaves behind the code: stop tokens, half of a closing tag, the other form's closing mark.
+# What a cut-off or sloppy reply leaves behind the code: stop tokens, half of a closing tag, another form's end.
 STRAY_END = re.compile(
     r"(?:\s*(?:</?[a-z_]*(?:=[a-z_]*)?>?|<end_(?:code|action)>?|<\|[a-z_]*(?:\|>?)?|</s>|\[/?[A-Z]*\]?|`{1,}|~{3,}))+\s*\Z",
     re.I,
 )
 FILE_NAME = re.compile(r"[\w./-]+\.pyw?\b", re.I)
 PYTHON_NAME = re.compile(
-    r"(?:python|py|ipython|pycon|pytb_input|tool_code|jupyter-python|python-exec|execute_ipython)(?:[-_]?(?:repl|console|exec|run)|[\d.]*)",
+    r"(?:python|py|ipython|pycon|tool_code|jupyter-python|execute_ipython)(?:[-_]?(?:repl|console|exec|run)|[\d.]*)",
     re.I,
 )
 
@@ -93,7 +96,9 @@ def _fenced(text: str, opener: re.Match[str]) -> Block:
         return first_line + _without_container(text[start:end], container)
 
     ends = [(match.start(), match.end()) for match in closing.finditer(text, start)]
-    code, end, parses = _choose(text, ends, content, decide=kind != OTHER)
+    sloppy = re.compile(rf"{re.escape(fence)}[ \t]*$", re.M)  # on the last line of the code
+    more = [(match.start(), match.end()) for match in sloppy.finditer(text, start)]
+    code, end, parses = _choose(text, ends, content, decide=kind != OTHER, more=more)
     return Block(kind, code, opener.start(), end, parses, _label(text, opener.start()))
 
 
@@ -115,17 +120,22 @@ def _tagged(text: str, opener: re.Match[str]) -> Block:
         return "\n\n".join(block.code for block in fenced) if fenced else inner
 
     code, end, parses = _choose(text, ends, content, decide=kind != OTHER)
-    if opener["code"] and "\n" not in code.strip("\n") and not syntax.looks_like_code(code):
+    if opener["code"] and "\n" not in text[opener.end() : end] and not syntax.looks_like_code(code):
         kind = OTHER  # <code> is also HTML: `<code>Paris</code>`
     return Block(kind, code, opener.start(), end, parses, _label(text, opener.start()))
 
 
 def _choose(
-    text: str, ends: list[tuple[int, int]], content: Callable[[int], str], *, decide: bool
+    text: str,
+    ends: list[tuple[int, int]],
+    content: Callable[[int], str],
+    *,
+    decide: bool,
+    more: Sequence[tuple[int, int]] = (),
 ) -> tuple[str, int, bool]:
     """The content up to the first end at which it parses: (code, end of block, whether it parses)."""
     if decide:
-        for start, end in ends[:MAX_ENDS]:
+        for start, end in (*ends[:MAX_ENDS], *more[:MAX_ENDS]):
             code = syntax.repaired(content(start))
             if code is not None:
                 return code, end, True

@@ -1,7 +1,8 @@
 """Takes the code out of a model's reply.
 
 The order: invisible differences first (BOM, line ends), then the model's thinking is removed, then what is marked as
-Python, then unnamed blocks, JSON tool calls, and last a reply that is nothing but code. Two Python blocks are one program.
+Python, then unnamed blocks, JSON tool calls, and last a reply that is nothing but code. Two Python blocks are one
+program.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ THINKING = "think|thinking|thought|reasoning|reflection|analysis|scratchpad"
 THINK_OPEN = re.compile(rf"<(?P<name>{THINKING})>|\[(?P<bracket>THINK)\]|(?P<kimi>◁think▷)", re.I)
 THINK_CLOSE = re.compile(rf"</(?:{THINKING})\s*>|\[/THINK\]|◁/think▷", re.I)
 OUTPUT_LABEL = re.compile(
-    r"\W*(?:the |its |this |and |program |expected |sample |console |example )*(?:outputs?|results?|prints?|printed|stdout|observations?|returns?|gives|shows)\b[^:]*:?\W*",
+    r"\W*(?:the |its |this |and |program |expected |sample |console |example )*"
+    r"(?:outputs?|results?|prints?|printed|stdout|observations?|returns?|gives|shows)\b[^:]*:?\W*",
     re.I,
 )
 MARKER_LINE = re.compile(
@@ -36,7 +38,7 @@ def extract_code(text: str) -> str | None:
     model can be told what is wrong with it. Comments and blank lines are kept. Never raises on any string.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    if syntax.looks_like_code(text) and "```" not in text.split("\n", 1)[0]:
+    if syntax.looks_like_code(text) and not text.lstrip().startswith(("```", "~~~")):
         return text
     text = _without_thinking(text)
     blocks = list(find_blocks(text))
@@ -60,15 +62,14 @@ def _is_unnamed_code(block: Block) -> bool:
 
 
 def _unmarked(text: str, blocks: list[Block]) -> str | None:
-    """A reply without a usable block: bare code, code behind a label such as `Code:`, an indented block, half a fence."""
+    """A reply without a usable block: bare code, code behind `Code:`, an indented block, half a fence."""
     if any(block.kind == OTHER for block in blocks):
         return None
     candidates = [text, STRAY_END.sub("\n", text)]
     span = INLINE_SPAN.fullmatch(text.strip())
     if span:
         candidates.append(span["code"])
-    for marker in MARKER_LINE.finditer(text):
-        candidates.append(OBSERVATION.split(text[marker.end() :])[0])
+    candidates.extend(OBSERVATION.split(text[marker.end() :])[0] for marker in MARKER_LINE.finditer(text))
     candidates.extend(match[1] for match in INDENTED.finditer(text))
     for candidate in candidates:
         code = syntax.repaired(candidate)
@@ -79,11 +80,9 @@ def _unmarked(text: str, blocks: list[Block]) -> str | None:
 
 def _broken(blocks: list[Block]) -> str | None:
     for block in reversed(blocks):
-        if block.code.strip() and (
-            block.kind == PYTHON or (block.kind == UNNAMED and syntax.has_code_marks(block.code))
-        ):
-            if not block.parses:
-                return block.code
+        meant = block.kind == PYTHON or (block.kind == UNNAMED and syntax.has_code_marks(block.code))
+        if meant and not block.parses and block.code.strip():
+            return block.code
     return None
 
 
@@ -95,9 +94,9 @@ def _without_thinking(text: str) -> str:
         lone = THINK_CLOSE.search(text, position)
         if opener is None and lone is None:
             return text
-        first = min((match.start() for match in (opener, lone) if match))
-        block = next((block for block in find_blocks(text[position:]) if block.parses and block.kind == PYTHON), None)
-        if block and position + block.start < first < position + block.end:
+        first = min(match.start() for match in (opener, lone) if match)
+        block = _code_around(text, position, first)
+        if block:
             position += block.end
         elif lone and (opener is None or lone.start() < opener.start()):
             text, position = text[lone.end() :], 0  # the prompt opened the thinking
@@ -106,3 +105,9 @@ def _without_thinking(text: str) -> str:
             # thinking that was cut off holds no decision to run anything
             text = text[: opener.start()] + (text[close.end() :] if close else "")
             position = opener.start()
+
+
+def _code_around(text: str, start: int, place: int) -> Block | None:
+    """The Python block, among those from `start` on, that `place` lies in."""
+    python = (block for block in find_blocks(text[start:]) if block.parses and block.kind == PYTHON)
+    return next((block for block in python if start + block.start < place < start + block.end), None)

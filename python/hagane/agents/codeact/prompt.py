@@ -11,7 +11,7 @@ ANSWER_FILE = "answer.json"
 SYSTEM_PROMPT = f"""\
 You solve tasks by writing Python programs. Reply with one program in a ```python block; it is run in a sandbox and you
 are shown what came of it. Each program starts afresh as __main__ in a directory that holds the files of the task and
-those that your earlier successful programs wrote. There is no network and nothing is installed beyond the standard library.
+those that your earlier successful programs wrote. There is no network and nothing but the standard library.
 When you know the answer, write it as JSON to the file {ANSWER_FILE!r} in the working directory:
     import json
     with open({ANSWER_FILE!r}, "w", encoding="utf-8") as handle:
@@ -25,7 +25,7 @@ LAST_STEP = f"This is your last program: it must write the answer to {ANSWER_FIL
 
 
 def task_message(task: str, files: Mapping[str, bytes], feedback: Any) -> str:
-    """The first message: the task, the files that lie in the working directory, and what was wrong with the last result."""
+    """The first message: the task, the files in the working directory, and what was wrong with the last result."""
     parts = [task]
     if files:
         listing = "\n".join(

@@ -27,7 +27,8 @@ CONTINUATION = re.compile(r"^\s*(?:\.\.\.|\.\.\.:) ?(?P<code>.*)$")
 NOTEBOOK_PROMPT = re.compile(r"\s*In \[\d+\]: ")
 LANGUAGE_LINE = re.compile(r"\A\s*(?:python3?|py)[ \t]*\n", re.I)
 CODE_MARKS = re.compile(
-    r"^(?:import \w[\w.]*(?: as \w+)?(?:,|$)|from \w[\w.]* import |def \w+\(|class \w+[(:]|print\(|for \w+ in |(?:while|if) .*:$)",
+    r"^(?:import \w[\w.]*(?: as \w+)?(?:,|$)"
+    r"|from \w[\w.]* import |def \w+\(|class \w+[(:]|print\(|for \w+ in |(?:while|if) .*:$)",
     re.M,
 )
 

@@ -81,7 +81,10 @@ def _code_of(value: Any, depth: int) -> str | None:
     if not language.lower().startswith(("py", "ipy")):
         return None
     for key in CODE_KEYS:
-        if isinstance(value.get(key), str) and (code := _usable(value[key])) is not None:
+        source = value.get(key)
+        if isinstance(source, list) and all(isinstance(line, str) for line in source):  # as notebooks keep it
+            source = "\n".join(line.rstrip("\n") for line in source)
+        if isinstance(source, str) and (code := _usable(source)) is not None:
             return code
     named_python = re.search(
         r"python|code|ipython|interpreter|exec",

@@ -27,7 +27,7 @@ class Usage:
 
     @classmethod
     def of(cls, reported: Any) -> Usage:
-        """From a provider's usage: a mapping or object with prompt_tokens/completion_tokens or input_tokens/output_tokens."""
+        """From a mapping or object with prompt_tokens/completion_tokens or input_tokens/output_tokens."""
         return cls(
             _count(reported, "input_tokens", "prompt_tokens"),
             _count(reported, "output_tokens", "completion_tokens"),
@@ -53,7 +53,7 @@ class LanguageModel(ABC):
     async def complete(self, messages: Sequence[Message]) -> Reply:
         """Answers the conversation.
 
-        Raises whatever the provider raises. Status (success, error, cancelled), seconds and tokens are counted per call.
+        Raises whatever the provider raises. Each call's status, seconds and tokens are counted.
         """
         started = time.perf_counter()
         status, usage = "error", Usage()

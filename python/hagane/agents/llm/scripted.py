@@ -33,7 +33,8 @@ class ScriptedModel(LanguageModel):
         assert not callable(self._script)
         if self._position >= len(self._script):
             raise IndexError(
-                f"the script {self.model!r} has {len(self._script)} replies and was asked for one more: add a reply or lower max_steps"
+                f"the script {self.model!r} has {len(self._script)} replies and was asked for one more: "
+                "add a reply or lower max_steps"
             )
         self._position += 1
         return self._script[self._position - 1]
