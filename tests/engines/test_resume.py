@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +249,41 @@ async def test_checkpoints_share_what_did_not_change(sqlite: SqliteStore) -> Non
     assert checkpoint is not None
     first, last = sqlite.load(checkpoint - 1), sqlite.load(checkpoint)
     assert first["results:a"].address == last["results:a"].address
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 4))
+async def test_a_run_cancelled_at_any_moment_can_be_resumed(turns: int, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    agents = {name: Scripted({name: 1}) for name in "abc"}
+    engine = PipelineEngine(stages(**agents), checkpoint_store=store)
+    task = asyncio.create_task(engine.run({}, "t"))
+    for _ in range(turns):
+        await asyncio.sleep(0.0005)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    try:
+        result = await engine.resume("t")
+    except UnknownRun:
+        assert not any(agent.given for agent in agents.values())
+        return
+    assert result["status"] == "success"
+    events = engine.history(result["run_id"])
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    checkpoints = [event["stage"] for event in events if event["type"] == "checkpoint"]
+    assert checkpoints == ["a", "b", "c"]
+    store.close()
+
+
+def test_control_c_is_recorded_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    killed = Killed(tmp_path)
+    with killed.start() as child:
+        while not killed.begun():
+            time.sleep(0.002)
+        child.send_signal(signal.SIGINT)
+        assert child.wait() != 0
+    store = SqliteStore(killed.database)
+    assert store.head("t").run.status == "cancelled"
+    store.close()
+    assert killed.finish() == "success"
+    _assert_whole(killed)

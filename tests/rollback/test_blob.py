@@ -168,3 +168,8 @@ def test_equal_content_has_one_address() -> None:
 def test_types_are_not_mixed_up() -> None:
     mixed = [1, 1.0, True, "1", b"1", Decimal(1), (1,), {"1"}, date(2024, 1, 1), UUID(int=1)]
     assert [type(one) for one in Blob(mixed).value()] == [type(one) for one in mixed]
+
+
+def test_what_is_too_large_for_one_key_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="store a path or a reference"):
+        Blob(b"\0" * ((64 << 20) + 1))

@@ -100,7 +100,15 @@ def launch_postgres(ledger: Ledger) -> None:
         shutil.chown(password_file, user)
     password_file.write_text(f"{password}\n")
     data = folder / "data"
-    make_cluster = [initdb, "--pgdata", data, "--username=hagane", "--auth=scram-sha-256", "--pwfile", password_file]
+    make_cluster: list[str | Path] = [
+        initdb,
+        "--pgdata",
+        data,
+        "--username=hagane",
+        "--auth=scram-sha-256",
+        "--pwfile",
+        password_file,
+    ]
     make_cluster += ["--encoding=UTF8", "--locale=C", "--no-sync"]
     subprocess.run(make_cluster, check=True, cwd="/", stdout=subprocess.DEVNULL, **identity(user))
     command: list[str | Path] = [server, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
