@@ -202,3 +202,22 @@ SAFE = st.text(
 def test_a_fenced_program_comes_back_unchanged(words: str, fence: str, language: str) -> None:
     program = f"text = {words!r}\nprint(text)"
     assert extract_code(f"Sure.\n{fence}{language}\n{program}\n{fence}\nDone.") == program
+
+
+HOSTILE = {
+    "nested tags": "<code>\n" * 3000,
+    "open fences": "```python\nx(\n" * 2000,
+    "thinking": "<think>a</think>" * 3000,
+    "spaces after a fence": "```python\n" + " " * 50_000,
+    "one long word": "```python\n(" + "w" * 60_000,
+    "labels": "code\n" * 5000,
+    "deep JSON": '{"code":' * 2000 + "1",
+    "brackets": "[" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_reply_made_to_exhaust_the_host_does_not(name: str) -> None:
+    """No speed is asserted; what is quadratic or recursive here would hit the stack or the suite's time limit."""
+    code = extract_code(HOSTILE[name])
+    assert code is None or isinstance(code, str)

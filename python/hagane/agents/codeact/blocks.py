@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hagane.agents.codeact import syntax
 
 PYTHON, UNNAMED, OTHER = "python", "unnamed", "other"
-MAX_ENDS = 40  # a reply full of fences must not cost a parse of each tail
+# A reply made of nothing but fences and tags must cost neither minutes nor the stack.
+MAX_ENDS, MAX_BLOCKS, MAX_DEPTH = 20, 100, 2
 
 CONTAINER = r"(?P<container>(?:[ \t]*>)*[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)"
 FENCE = re.compile(rf"^{CONTAINER}(?P<fence>`{{3,}}(?=[^`]*$)|~{{3,}})(?P<info>.*)$", re.M)
@@ -36,9 +37,9 @@ TAG = re.compile(
 )
 # What a cut-off or sloppy reply leaves behind the code: stop tokens, half of a closing tag, another form's end.
 STRAY_END = re.compile(
-    r"(?:\s*(?:</?[a-z_]*(?:=[a-z_]*)?>?|<end_(?:code|action)>?|<\|[a-z_]*(?:\|>?)?|</s>|\[/?[A-Z]*\]?|`{1,}|~{3,}))+\s*\Z",
-    re.I,
+    r"(?:</?[a-z_]*(?:=[a-z_]*)?>?|<end_(?:code|action)>?|<\|[a-z_]*(?:\|>?)?|\[/?[A-Z]*\]?|`+|~{3,})\Z", re.I
 )
+LONGEST_END = 40
 FILE_NAME = re.compile(r"[\w./-]+\.pyw?\b", re.I)
 PYTHON_NAME = re.compile(
     r"(?:python|py|ipython|pycon|tool_code|jupyter-python|execute_ipython)(?:[-_]?(?:repl|console|exec|run)|[\d.]*)",
@@ -58,24 +59,24 @@ class Block:
     label: str
 
 
-def find_blocks(text: str) -> Iterator[Block]:
-    """The outermost blocks of `text`, in order."""
+def find_blocks(text: str, depth: int = 0) -> Iterator[Block]:
+    """The outermost blocks of `text`, in order; the first hundred of them. `depth` counts the tags around `text`."""
     position = 0
-    while True:
+    for _ in range(MAX_BLOCKS):
         openers = [pattern.search(text, position) for pattern in (ONE_LINE, FENCE, TAG)]
         found = [match for match in openers if match]
         if not found:
             return
         opener = min(found, key=lambda match: match.start())
-        block = _read(text, opener)
+        block = _read(text, opener, depth)
         yield block
         position = max(block.end, opener.end())
 
 
-def _read(text: str, opener: re.Match[str]) -> Block:
+def _read(text: str, opener: re.Match[str], depth: int) -> Block:
     if opener.re is ONE_LINE:
         return _one_line(text, opener)
-    return _fenced(text, opener) if opener.re is FENCE else _tagged(text, opener)
+    return _fenced(text, opener) if opener.re is FENCE else _tagged(text, opener, depth)
 
 
 def _one_line(text: str, opener: re.Match[str]) -> Block:
@@ -102,7 +103,7 @@ def _fenced(text: str, opener: re.Match[str]) -> Block:
     return Block(kind, code, opener.start(), end, parses, _label(text, opener.start()))
 
 
-def _tagged(text: str, opener: re.Match[str]) -> Block:
+def _tagged(text: str, opener: re.Match[str], depth: int) -> Block:
     name = next(value for value in opener.groups() if value)
     kind = OTHER if re.fullmatch(OTHER_TAGS, name, re.I) else PYTHON
     if opener["bracket"]:
@@ -116,7 +117,8 @@ def _tagged(text: str, opener: re.Match[str]) -> Block:
 
     def content(end: int) -> str:
         inner = re.sub(r"\A\s*<!\[CDATA\[(.*)\]\]>\s*\Z", r"\1", text[opener.end() : end], flags=re.S)
-        fenced = [block for block in find_blocks(inner) if block.kind != OTHER and block.parses]
+        nested = find_blocks(inner, depth + 1) if depth < MAX_DEPTH else ()
+        fenced = [block for block in nested if block.kind != OTHER and block.parses]
         return "\n\n".join(block.code for block in fenced) if fenced else inner
 
     code, end, parses = _choose(text, ends, content, decide=kind != OTHER)
@@ -148,11 +150,22 @@ def _choose(
 
 def _unclosed(text: str, content: Callable[[int], str]) -> tuple[str, int, bool]:
     whole = content(len(text))
-    for candidate in (whole, STRAY_END.sub("\n", whole)):
+    for candidate in (whole, without_stray_end(whole)):
         code = syntax.repaired(candidate)
         if code is not None:
             return code, len(text), True
-    return STRAY_END.sub("\n", whole), len(text), False
+    return without_stray_end(whole), len(text), False
+
+
+def without_stray_end(text: str) -> str:
+    """Takes off what a cut-off or sloppy reply leaves behind its code."""
+    for _ in range(5):
+        text = text.rstrip()
+        stray = STRAY_END.search(text[-LONGEST_END:])
+        if stray is None:
+            break
+        text = text[: len(text) - len(stray[0])]
+    return text + "\n"
 
 
 def _without_container(content: str, container: str) -> str:

@@ -8,9 +8,10 @@ program.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from hagane.agents.codeact import syntax
-from hagane.agents.codeact.blocks import OTHER, PYTHON, STRAY_END, UNNAMED, Block, find_blocks
+from hagane.agents.codeact.blocks import OTHER, PYTHON, UNNAMED, Block, find_blocks, without_stray_end
 from hagane.agents.codeact.tool_call import code_in_json
 
 __all__ = ["extract_code"]
@@ -18,6 +19,8 @@ __all__ = ["extract_code"]
 THINKING = "think|thinking|thought|reasoning|reflection|analysis|scratchpad"
 THINK_OPEN = re.compile(rf"<(?P<name>{THINKING})>|\[(?P<bracket>THINK)\]|(?P<kimi>◁think▷)", re.I)
 THINK_CLOSE = re.compile(rf"</(?:{THINKING})\s*>|\[/THINK\]|◁/think▷", re.I)
+# A reply made to be slow must not be.
+MAX_THOUGHTS, MAX_CANDIDATES = 50, 20
 OUTPUT_LABEL = re.compile(
     r"\W*(?:the |its |this |and |program |expected |sample |console |example )*"
     r"(?:outputs?|results?|prints?|printed|stdout|observations?|returns?|gives|shows)\b[^:]*:?\W*",
@@ -65,12 +68,13 @@ def _unmarked(text: str, blocks: list[Block]) -> str | None:
     """A reply without a usable block: bare code, code behind `Code:`, an indented block, half a fence."""
     if any(block.kind == OTHER for block in blocks):
         return None
-    candidates = [text, STRAY_END.sub("\n", text)]
+    candidates = [text, without_stray_end(text)]
     span = INLINE_SPAN.fullmatch(text.strip())
     if span:
         candidates.append(span["code"])
-    candidates.extend(OBSERVATION.split(text[marker.end() :])[0] for marker in MARKER_LINE.finditer(text))
-    candidates.extend(match[1] for match in INDENTED.finditer(text))
+    markers = islice(MARKER_LINE.finditer(text), MAX_CANDIDATES)
+    candidates.extend(OBSERVATION.split(text[marker.end() :])[0] for marker in markers)
+    candidates.extend(match[1] for match in islice(INDENTED.finditer(text), MAX_CANDIDATES))
     for candidate in candidates:
         code = syntax.repaired(candidate)
         if code is not None and syntax.looks_like_code(code):
@@ -89,11 +93,11 @@ def _broken(blocks: list[Block]) -> str | None:
 def _without_thinking(text: str) -> str:
     """Removes the thinking; a tag of that name inside a code block is code."""
     position = 0
-    while True:
+    for _ in range(MAX_THOUGHTS):
         opener = THINK_OPEN.search(text, position)
         lone = THINK_CLOSE.search(text, position)
         if opener is None and lone is None:
-            return text
+            break
         first = min(match.start() for match in (opener, lone) if match)
         block = _code_around(text, position, first)
         if block:
@@ -105,9 +109,12 @@ def _without_thinking(text: str) -> str:
             # thinking that was cut off holds no decision to run anything
             text = text[: opener.start()] + (text[close.end() :] if close else "")
             position = opener.start()
+    return text
 
 
 def _code_around(text: str, start: int, place: int) -> Block | None:
     """The Python block, among those from `start` on, that `place` lies in."""
-    python = (block for block in find_blocks(text[start:]) if block.parses and block.kind == PYTHON)
-    return next((block for block in python if start + block.start < place < start + block.end), None)
+    for block in find_blocks(text[start:]):
+        if start + block.end > place:
+            return block if start + block.start < place and block.parses and block.kind == PYTHON else None
+    return None

@@ -19,7 +19,7 @@ WIDE = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
 TYPOGRAPHIC = {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x3000: " ", 0x00A0: " ", 0x2212: "-", 0x2013: "-"}
 # Prefix and quotes of a literal, then its body; a comment; or any other single character.
 LITERAL_OR_CHARACTER = re.compile(
-    r"""(?P<kept>\w*(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|\#[^\n]*)|(?P<other>.)""",
+    r"""(?P<kept>[bfru]{0,3}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|\#[^\n]*)|(?P<other>.)""",
     re.S,
 )
 PROMPT = re.compile(r"^\s*(?:>>>|In \[\d+\]:) ?(?P<code>.*)$")
