@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hagane.demo import checks, drawing
 from hagane.demo.policy import approve
-from hagane.demo.publish import OutputError, publish
+from hagane.demo.publish import OutputError, is_published, publish
 from hagane.demo.timeline import Timeline, one_line
 
 STATISTICS = {"count": 2, "mean": 1.0, "min": 1, "max": 1}
@@ -76,9 +76,18 @@ def test_publishing_replaces_all_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()  # a directory stands where a file is to go
     (tmp_path / "a").write_text("old")
     with pytest.raises(OutputError, match="cannot write the report"):
-        publish({"b": b"new", "a": b"new"}, tmp_path)
+        publish({"b": b"new", "a": b"new"}, tmp_path, "run-1")
     assert (tmp_path / "a").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_a_killed_run_left_is_gone_when_it_publishes(tmp_path: Path) -> None:
+    (tmp_path / ".run-1-a").write_text("hal")
+    assert publish({"a": b"whole"}, tmp_path, "run-1") == [tmp_path / "a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert is_published({"a": b"whole"}, tmp_path)
+    assert not is_published({"a": b"other"}, tmp_path)
+    assert not is_published({"a": b"whole", "b": b""}, tmp_path)
 
 
 @given(st.floats(-1e290, 1e290), st.floats(-1e290, 1e290))

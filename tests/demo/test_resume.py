@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hagane.engines.journal import read_history
 from hagane.rollback import SqliteStore
 
 POINTS = 20
-LINES = 22  # what an undisturbed run prints before its report
+LINES = 28  # what an undisturbed run prints before its report
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,13 @@ def test_a_lost_report_is_written_again_without_running_anything(demo: Demo, und
     assert events_of_all_runs(demo) == before
 
 
+def test_a_report_that_was_half_replaced_is_written_again(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    demo.run()
+    (demo.directory / "hagane-report" / "report.md").write_text("an older report")
+    assert demo.run("--resume").returncode == 0
+    assert demo.report() == undisturbed
+
+
 def interrupted(demo: Demo, csv: Path) -> None:
     process = demo.start("--csv", str(csv))
     assert process.stdout is not None
@@ -116,6 +124,19 @@ def test_a_table_that_changed_is_not_resumed(demo: Demo, tmp_path: Path) -> None
     assert done.stderr.count("\n") == 1
     csv.write_text("n,s\n1,a\n2,b\n3,a\n4,b\n")
     assert demo.run("--resume").returncode == 0, "the run waits unharmed for its table to come back"
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    while "step" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "hagane demo: interrupted; go on with `hagane demo --resume`\n")
+    assert demo.run("--resume").returncode == 0
+    assert demo.report() == undisturbed
+    assert repeated(events_of_all_runs(demo)[0]) == []
 
 
 def test_nothing_to_resume(demo: Demo) -> None:

@@ -25,31 +25,38 @@ def check_writable(directory: Path) -> None:
         ) from error
 
 
-def publish(files: Mapping[str, bytes], directory: Path) -> list[Path]:
+def publish(files: Mapping[str, bytes], directory: Path, run_id: str) -> list[Path]:
     """Write all files beside their places first, then rename each into its place; a crash leaves no half of a file.
 
+    What a killed run leaves beside them bears `run_id`, so that the resumed run writes over it and renames it away.
     Raises OutputError; the files that were there before are then still there.
     """
-    written: list[tuple[str, Path]] = []
+    beside = {directory / name: directory / f".{run_id}-{name}" for name in files}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            written.append((_write_beside(data, directory), directory / name))
-        for temporary, target in written:
-            os.replace(temporary, target)  # noqa: PTH105  both are on one file system, made so above
+        for target, temporary in beside.items():
+            _write(temporary, files[target.name])
+        for target, temporary in beside.items():
+            temporary.replace(target)
     except OSError as error:
-        for temporary, _ in written:
+        for temporary in beside.values():
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
         raise OutputError(f"cannot write the report to {directory}: {error.strerror or error}") from error
-    return [target for _, target in written]
+    return list(beside)
 
 
-def _write_beside(data: bytes, directory: Path) -> str:
-    handle, name = tempfile.mkstemp(prefix=".report-", dir=directory)
-    with os.fdopen(handle, "wb") as file:
+def is_published(files: Mapping[str, bytes], directory: Path) -> bool:
+    """Whether exactly these files are in their places."""
+    try:
+        return all((directory / name).read_bytes() == data for name, data in files.items())
+    except OSError:
+        return False
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    Path(name).chmod(0o644)
-    return name

@@ -11,10 +11,11 @@ from typing import Any
 
 from hagane.agents.llm import OpenAICompatible
 from hagane.demo.pipeline import PIPELINE, build_engine
-from hagane.demo.publish import check_writable, publish
+from hagane.demo.publish import check_writable, is_published, publish
 from hagane.demo.script import scripted_model
 from hagane.demo.table import InputError, parse_table, read_file
 from hagane.demo.timeline import Timeline
+from hagane.engines.progress import OUTPUT_KEY
 from hagane.errors import SandboxUnavailable
 from hagane.rollback import RunRecord, SqliteStore
 
@@ -150,11 +151,15 @@ async def _follow(events: AsyncGenerator[dict[str, Any], None], report: Path, ti
 
 
 def _publish(result: dict[str, Any], report: Path) -> Outcome:
+    directory, files = _placed(result["results"]["report"]["files"], report)
+    text = result["results"]["report"]["files"]["report.md"].decode("utf-8")
+    return Outcome("success", text, publish(files, directory, result["run_id"]))
+
+
+def _placed(made: dict[str, bytes], report: Path) -> tuple[Path, dict[str, bytes]]:
+    """Return the report's directory and its files by name, the figure first: the report speaks of it."""
     directory, name = report_place(report)
-    made: dict[str, bytes] = result["results"]["report"]["files"]
-    # The figure first: a report whose figure is missing would be half a report.
-    files = publish({"plot.svg": made["plot.svg"], name: made["report.md"]}, directory)
-    return Outcome("success", made["report.md"].decode("utf-8"), files)
+    return directory, {"plot.svg": made["plot.svg"], name: made["report.md"]}
 
 
 def _find(store: SqliteStore, options: Options) -> tuple[RunRecord, dict[str, Any]] | None:
@@ -164,28 +169,26 @@ def _find(store: SqliteStore, options: Options) -> tuple[RunRecord, dict[str, An
     """
     runs = [run for run in store.runs(RUNS_LOOKED_AT) if run.pipeline == PIPELINE]
     if runs and runs[0].status == "success":
-        inputs = _inputs(store, runs[0])
-        directory, name = report_place(options.report or Path(inputs["report"]))
-        if not (directory / name).exists() or not (directory / "plot.svg").exists():
+        state = _state(store, runs[0])
+        inputs, output = state["inputs"].value(), state[f"{OUTPUT_KEY}report"].value()
+        directory, files = _placed(output["files"], options.report or Path(inputs["report"]))
+        if not is_published(files, directory):
             return runs[0], inputs
     for run in runs:
         # Only the newest run of a thread can be continued.
         if run.status in UNFINISHED and store.head(run.thread_id).run.run_id == run.run_id:
-            return run, _inputs(store, run)
+            return run, _state(store, run)["inputs"].value()
     if runs and runs[0].status == "success":
         return None
     told = f"its latest run ended as {runs[0].status}" if runs else "it holds no run"
     raise NothingToResume(f"nothing to resume in {options.database}: {told}; start with `hagane demo`")
 
 
-def _inputs(store: SqliteStore, run: RunRecord) -> dict[str, Any]:
+def _state(store: SqliteStore, run: RunRecord) -> dict[str, Any]:
     checkpoint = store.head(run.thread_id).checkpoint
     if checkpoint is None:
-        raise NothingToResume(
-            f"run {run.run_id} was stopped before its first checkpoint: start anew with `hagane demo`"
-        )
-    inputs: dict[str, Any] = store.load(checkpoint)["inputs"].value()
-    return inputs
+        raise NothingToResume(f"run {run.run_id} stopped before its first checkpoint: start anew with `hagane demo`")
+    return dict(store.load(checkpoint))
 
 
 def _model(url: str | None, model: str | None, api_key: str | None) -> Any:

@@ -21,8 +21,9 @@ def as_llm(source: Any) -> LanguageModel:
 
     Accepted: a `LanguageModel`; a list or tuple of replies (a script); a callable, sync or async, that takes the
     messages; an object with `chat(messages)`, or with `generate(prompt)` or `complete(prompt)`, which get the
-    conversation as one text. A reply is a str, or a mapping or object with the text under `content`, `text`, `output`
-    or `message.content`, or `choices[0].message.content`; its `usage` is read where there is one. Sync functions run in a thread.
+    conversation as one text. A reply is a str, or a mapping or object with the text under `content`, `text`, `output`,
+    `message.content` or `choices[0].message.content`; its `usage` is read where there is one. Sync functions run in a
+    thread.
 
     Raises TypeError for anything else.
     """
