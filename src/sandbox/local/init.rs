@@ -196,7 +196,7 @@ fn watch(
         if left.is_zero() {
             return Ok((Ending::TimedOut, memory.peak()));
         }
-        if memory.exceeded() {
+        if memory.exceeded().step("watch the memory")? {
             return Ok((Ending::OutOfMemory, memory.peak()));
         }
         let wait = left.min(WATCH);

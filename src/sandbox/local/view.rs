@@ -14,11 +14,15 @@ const LIBRARIES: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu",
     "/lib/ld-linux-aarch64.so.1",
     "/etc/ld.so.cache",
+    "/usr/lib/locale/C.utf8",
     "/usr/share/zoneinfo",
 ];
 
-/// Device nodes that programs expect; all are harmless.
+/// Device nodes that programs expect.
 pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Those that may also be written to. Not /dev/zero: a shared mapping of it is memory that belongs to no process.
+pub const WRITABLE_DEVICES: &[&str] = &["/dev/null", "/dev/full"];
 
 /// What to show: links of the root folder, and trees in an order in which no tree hides a later one.
 #[derive(Debug, PartialEq, Eq)]
