@@ -9,7 +9,8 @@ use std::fs;
 use super::jail::WORK;
 use super::sys;
 
-/// What a socket may hold in buffers that belong to no process: twice the usual `net.core.wmem_max`.
+/// What a socket may hold in buffers that belong to no process: twice the usual `net.core.wmem_default`, which the system
+/// call filter lets nobody raise.
 const SOCKET_BUFFERS: u64 = 416 << 10;
 
 /// Watches the processes of this pid namespace against a limit in bytes.

@@ -104,7 +104,7 @@ const SOCKETS: &[(libc::c_int, libc::c_int, &[libc::c_int])] = &[
 ];
 
 /// Socket options that can be set, by level. SO_ATTACH_FILTER and its kin hand a program to the kernel's compiler;
-/// TCP_ULP and TCP_CONGESTION load modules.
+/// TCP_ULP and TCP_CONGESTION load modules. Buffers keep the system's default size: they are memory that no process shows.
 const SOCKET_OPTIONS: &[(libc::c_int, &[libc::c_int])] = &[
     (
         libc::SOL_SOCKET,
@@ -112,8 +112,6 @@ const SOCKET_OPTIONS: &[(libc::c_int, &[libc::c_int])] = &[
             libc::SO_REUSEADDR,
             libc::SO_REUSEPORT,
             libc::SO_BROADCAST,
-            libc::SO_SNDBUF,
-            libc::SO_RCVBUF,
             libc::SO_KEEPALIVE,
             libc::SO_LINGER,
             libc::SO_PASSCRED,
