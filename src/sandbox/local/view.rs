@@ -43,12 +43,17 @@ pub fn plan(interpreter: &Interpreter) -> View {
     let libraries = LIBRARIES.iter().map(PathBuf::from);
     let mut trees: Vec<PathBuf> = libraries
         .chain(interpreter.trees.iter().cloned())
-        .map(|path| if behind_a_link(&path) { std::fs::canonicalize(&path).unwrap_or(path) } else { path })
+        .map(|path| if behind_a_link(&path) { without_links_above(&path).unwrap_or(path) } else { path })
         .filter(|path| path.exists())
         .collect();
     trees.sort();
     trees.dedup();
     View { links, trees: outermost(trees) }
+}
+
+/// The same path below a link-free folder. Its last part stays: others may lead to it by that name.
+fn without_links_above(path: &Path) -> Option<PathBuf> {
+    Some(std::fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
 }
 
 /// Drop trees that lie inside another one. Wants sorted paths, so that a parent comes before its children.
@@ -70,6 +75,16 @@ mod tests {
     fn a_tree_inside_another_is_shown_once() {
         let paths = ["/a", "/a/b", "/ab", "/c/d"].map(PathBuf::from).to_vec();
         assert_eq!(outermost(paths), ["/a", "/ab", "/c/d"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_link_keeps_its_name_and_loses_the_links_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(dir.path()).unwrap().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("alias")).unwrap();
+        std::os::unix::fs::symlink("python3.11", real.join("python3")).unwrap();
+        assert_eq!(without_links_above(&dir.path().join("alias/python3")), Some(real.join("python3")));
     }
 
     #[test]
