@@ -39,13 +39,14 @@ pub fn plan(interpreter: &Interpreter) -> View {
         .iter()
         .filter_map(|path| Some((PathBuf::from(path), std::fs::read_link(path).ok()?)))
         .collect();
-    let behind_a_link = |path: &Path| links.iter().any(|(link, _)| path.starts_with(link));
+    let real = |path: PathBuf| match links.iter().find(|(link, _)| path.starts_with(link)) {
+        Some((link, _)) if *link == path => std::fs::canonicalize(&path).unwrap_or(path),
+        Some(_) => without_links_above(&path).unwrap_or(path),
+        None => path,
+    };
     let libraries = LIBRARIES.iter().map(PathBuf::from);
-    let mut trees: Vec<PathBuf> = libraries
-        .chain(interpreter.trees.iter().cloned())
-        .map(|path| if behind_a_link(&path) { without_links_above(&path).unwrap_or(path) } else { path })
-        .filter(|path| path.exists())
-        .collect();
+    let mut trees: Vec<PathBuf> =
+        libraries.chain(interpreter.trees.iter().cloned()).map(real).filter(|path| path.exists()).collect();
     trees.sort();
     trees.dedup();
     View { links, trees: outermost(trees) }
