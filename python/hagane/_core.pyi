@@ -6,9 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, final
 
-from typing_extensions import Self
-
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 __version__: str
 

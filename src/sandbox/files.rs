@@ -6,6 +6,8 @@ use super::SandboxError;
 
 /// The longest path that is accepted, in bytes.
 const LONGEST: usize = 1024;
+/// The longest part of a path, in bytes, by Linux's rules.
+const LONGEST_PART: usize = 255;
 
 /// Accept `path` as the name of an input file: relative, plain components, no NUL.
 ///
@@ -21,6 +23,9 @@ pub fn check_input_path(path: &str) -> Result<(), SandboxError> {
     }
     if path.len() > LONGEST {
         return refuse("is longer than 1024 bytes");
+    }
+    if path.split('/').any(|part| part.len() > LONGEST_PART) {
+        return refuse("has a part that is longer than 255 bytes");
     }
     // `components()` folds "." and doubled slashes away; what a user means by them is unclear, so they are refused too.
     if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
@@ -66,7 +71,9 @@ mod tests {
             let error = check_input_path(path).unwrap_err().to_string();
             assert!(error.contains("files:"), "{path}: {error}");
         }
-        assert!(check_input_path(&"x".repeat(LONGEST + 1)).is_err());
+        assert!(check_input_path(&"x/".repeat(LONGEST)).is_err());
+        assert!(check_input_path(&"x".repeat(LONGEST_PART)).is_ok());
+        assert!(check_input_path(&"x".repeat(LONGEST_PART + 1)).unwrap_err().to_string().contains("255"));
     }
 
     #[test]

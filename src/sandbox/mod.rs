@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub mod check;
 pub mod files;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]

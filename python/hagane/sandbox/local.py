@@ -85,7 +85,14 @@ class LocalProvider(SandboxProvider):
         files: dict[str, bytes] | None = None,
     ) -> ExecutionResult:
         """`execute` for scripts and notebooks: blocks this thread, needs no event loop. Raises the same."""
-        return self._result(self._core.execute_blocking(self._request(code, timeout, packages, env, files)))
+        request = self._request(code, timeout, packages, env, files)
+        started = time.monotonic()
+        try:
+            outcome = self._core.execute_blocking(request)
+        except SandboxError:
+            standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+            raise
+        return self._result(outcome)
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes."""
@@ -139,6 +146,9 @@ _OUTCOMES = {
 }
 
 
+_VERDICTS = {"Timeout", "MemoryLimit", "OutputLimit", "ProcessLimit", "DiskLimit", "Killed"}
+
+
 def _error(outcome: _core.SandboxOutcome) -> str | None:
     """What went wrong, beginning with its kind: from the kernel, but for the name of an uncaught exception."""
     if outcome.ending == "timeout":
@@ -151,6 +161,9 @@ def _error(outcome: _core.SandboxOutcome) -> str | None:
         return f"Killed: by signal {_signal_name(outcome.signal)}"
     if outcome.uncaught is not None:
         kind, message = outcome.uncaught
+        if kind in _VERDICTS:
+            # The name is the code's own choice; a verdict of the kernel must not be had by choosing its name.
+            kind = f"uncaught {kind}"
         return f"{kind}: {message}" if message else kind
     return None
 

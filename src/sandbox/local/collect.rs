@@ -12,9 +12,17 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use super::messages::PIECE;
 use crate::sandbox::Limits;
 
-/// What identifies the content of a file without reading it.
+/// What is known of a file before the code runs.
+#[derive(Debug)]
+pub struct Known {
+    stamp: Stamp,
+    /// A write through a shared mapping need not show in the stamp.
+    content: blake3::Hash,
+}
+
+/// Most changes of a file show here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+struct Stamp {
     inode: u64,
     size: i64,
     changed: (i64, u64),
@@ -28,19 +36,30 @@ pub trait Sink {
     fn skipped(&mut self, path: &[u8], reason: &str) -> bool;
 }
 
-/// The files below `root` and their stamps, taken before the code runs.
+/// What is known of the files below `root`, to be taken before the code runs.
 ///
 /// # Errors
 /// What the kernel says when the tree cannot be read.
-pub fn stamps(root: impl AsFd) -> std::io::Result<BTreeMap<Vec<u8>, Stamp>> {
+pub fn known(root: impl AsFd) -> std::io::Result<BTreeMap<Vec<u8>, Known>> {
     let mut found = BTreeMap::new();
     walk(root, usize::MAX, &mut |entry| {
-        if let Entry::File { path, stamp, .. } = entry {
-            found.insert(path.to_vec(), stamp);
+        if let Entry::File { path, stamp, folder, name } = entry
+            && let Ok(content) = content(folder, name)
+        {
+            found.insert(path.to_vec(), Known { stamp, content });
         }
         true
     })?;
     Ok(found)
+}
+
+fn content(folder: &OwnedFd, name: &std::ffi::CStr) -> std::io::Result<blake3::Hash> {
+    let file = std::fs::File::from(open(folder, name, OFlags::RDONLY | OFlags::NONBLOCK)?);
+    Ok(blake3::Hasher::new().update_reader(file)?.finalize())
+}
+
+fn is_unchanged(known: Option<&Known>, stamp: Stamp, folder: &OwnedFd, name: &std::ffi::CStr) -> bool {
+    known.is_some_and(|known| known.stamp == stamp && content(folder, name).is_ok_and(|now| now == known.content))
 }
 
 /// Send every regular file that is new or changed since `before` to `sink`, within the limits.
@@ -49,14 +68,14 @@ pub fn stamps(root: impl AsFd) -> std::io::Result<BTreeMap<Vec<u8>, Stamp>> {
 /// What the kernel says when the root itself cannot be read.
 pub fn changed(
     root: impl AsFd,
-    before: &BTreeMap<Vec<u8>, Stamp>,
+    before: &BTreeMap<Vec<u8>, Known>,
     limits: &Limits,
     sink: &mut impl Sink,
 ) -> std::io::Result<()> {
     let (mut files, mut bytes) = (0, 0u64);
     walk(root, limits.collected_depth, &mut |entry| match entry {
         Entry::Skipped { path, reason } => sink.skipped(path, reason),
-        Entry::File { path, stamp, .. } if before.get(path) == Some(&stamp) => true,
+        Entry::File { path, stamp, folder, name } if is_unchanged(before.get(path), stamp, folder, name) => true,
         Entry::File { path, .. } if files >= limits.collected_files => {
             sink.skipped(path, "too many files");
             false
@@ -220,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("old"), "1").unwrap();
         std::fs::write(dir.path().join("edited"), "1").unwrap();
-        let before = stamps(std::fs::File::open(dir.path()).unwrap()).unwrap();
+        let before = known(std::fs::File::open(dir.path()).unwrap()).unwrap();
         std::fs::write(dir.path().join("edited"), "22").unwrap();
         let mut found = Found::default();
         changed(std::fs::File::open(dir.path()).unwrap(), &before, &Limits::default(), &mut found).unwrap();

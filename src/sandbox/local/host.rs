@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
@@ -12,7 +12,7 @@ use super::jail::OWN;
 use super::messages::Order;
 use super::supervisor::LONGEST_ORDER;
 use super::{run, sys};
-use crate::sandbox::{Interpreter, Outcome, Request, SandboxError, files, protocol};
+use crate::sandbox::{Interpreter, Outcome, Request, SandboxError, check, protocol};
 
 /// Runs code in the local sandbox.
 pub struct LocalProvider {
@@ -40,16 +40,32 @@ impl LocalProvider {
     /// # Errors
     /// A [`SandboxError`] where the sandbox is at fault; what the code does is in the [`Outcome`].
     pub async fn execute(&self, request: Request) -> Result<Outcome, SandboxError> {
-        files::check_input_paths(request.files.keys())?;
+        check::request(&request)?;
         self.check_interpreter()?;
         let supervisor = self.supervisor()?;
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        run::run(&supervisor, run, &self.interpreter, request).await
+        match run::run(&supervisor, run, &self.interpreter, request).await {
+            // What broke it was our own `close()`.
+            Err(SandboxError::Broken(_)) if self.is_closed() => Err(SandboxError::Closed),
+            result => result,
+        }
     }
 
     /// Kill what runs and refuse what comes. Doing it twice is fine.
     pub fn close(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+        let before = std::mem::replace(&mut *self.state(), State::Closed);
+        // Not left to the drop: every run that is under way holds the supervisor too.
+        if let State::Running(supervisor) = before {
+            supervisor.shut_down();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(*self.state(), State::Closed)
     }
 
     fn check_interpreter(&self) -> Result<(), SandboxError> {
@@ -63,7 +79,7 @@ impl LocalProvider {
     }
 
     fn supervisor(&self) -> Result<Arc<Supervisor>, SandboxError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         match &*state {
             State::Closed => return Err(SandboxError::Closed),
             // After a fork the supervisor is still the parent's; one that has died is replaced.
@@ -114,6 +130,14 @@ impl Supervisor {
         self.owner == std::process::id()
     }
 
+    /// End the supervisor, and every run below it. A forked child of the host must not do that to its parent's.
+    fn shut_down(&self) {
+        if self.is_ours() {
+            // Not only a close: another forked child may still hold a copy of this socket.
+            let _ = rustix::net::shutdown(&self.control, Shutdown::Both);
+        }
+    }
+
     fn is_alive(&self) -> bool {
         matches!(self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait(), Ok(None))
     }
@@ -148,14 +172,12 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // A forked child of the host that drops its copy must not end the parent's supervisor.
-        if !self.is_ours() {
-            return;
+        self.shut_down();
+        if self.is_ours() {
+            let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+            // It ends by itself at once, but one that hangs (in a dead network mount, say) must not hang the host.
+            let _ = child.kill();
+            let _ = child.wait();
         }
-        // Not only a close: another forked child may still hold a copy of this socket.
-        let _ = rustix::net::shutdown(&self.control, Shutdown::Both);
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // It ends by itself at once; it kills its runs by doing so.
-        let _ = child.wait();
     }
 }

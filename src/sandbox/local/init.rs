@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{DumpableBehavior, Pid, Signal};
 
-use super::collect::{self, Sink, Stamp};
+use super::collect::{self, Known, Sink};
 use super::jail::{self, Tree};
 use super::memory;
 use super::messages::{FromInit, Job, ToInit};
@@ -76,7 +76,7 @@ fn build_and_run(inheritance: Inheritance) -> Result<(), Fault> {
     })?;
     receive_files(&mut channel)?;
     let work = fs::File::open(jail::WORK).step("open the working directory")?;
-    let before = collect::stamps(&work).step("note the input files")?;
+    let before = collect::known(&work).step("note the input files")?;
 
     let signal = sys::child_signal().step("watch for the end of children")?;
     let started = Instant::now();
@@ -196,7 +196,7 @@ fn watch(
         if left.is_zero() {
             return Ok((Ending::TimedOut, memory.peak()));
         }
-        if memory.exceeded() {
+        if memory.exceeded().step("watch the memory")? {
             return Ok((Ending::OutOfMemory, memory.peak()));
         }
         let wait = left.min(WATCH);
@@ -247,7 +247,7 @@ fn kill_all() {
 fn give_back(
     channel: &mut UnixStream,
     work: &fs::File,
-    before: &BTreeMap<Vec<u8>, Stamp>,
+    before: &BTreeMap<Vec<u8>, Known>,
     limits: &Limits,
 ) -> Result<(), Fault> {
     struct Wire<'a>(&'a mut UnixStream);

@@ -16,7 +16,7 @@ fn fault(reason: impl ToString) -> Fault {
     Fault { step: "restrict with Landlock".into(), errno: 0, reason: reason.to_string() }
 }
 
-/// Restrict this process: `writable` may be changed, the rest of the file system read and executed only.
+/// Restrict this process: `writable` may be changed, `devices` written to, the rest of the file system read and executed.
 ///
 /// Returns the kernel's Landlock ABI.
 ///
@@ -37,7 +37,8 @@ pub fn restrict(writable: &[&Path], devices: &[&Path]) -> Result<i32, Fault> {
         .chain(writable.iter().map(|path| (*path, all)))
         .chain(devices.iter().map(|path| (*path, device)));
     for (path, access) in paths {
-        let opened = PathFd::new(path).map_err(fault)?;
+        let opened = PathFd::new(path)
+            .map_err(|error| Fault { step: format!("open {} for Landlock", path.display()), ..fault(error) })?;
         rules = rules.add_rule(PathBeneath::new(opened, access)).map_err(fault)?;
     }
     let status = rules.restrict_self().map_err(fault)?;

@@ -6,6 +6,8 @@ use crate::sandbox::SandboxError;
 const CONTAINER: &str = "Inside a container, start it with --security-opt seccomp=unconfined --security-opt \
                          apparmor=unconfined --security-opt systempaths=unconfined, or use the docker provider";
 
+const MAPPING: &str = "Allow this process to map its own user and group into a user namespace";
+
 /// A step's first words, and the remedy; the first match counts.
 const REMEDIES: &[(&str, &str)] = &[
     (
@@ -13,7 +15,9 @@ const REMEDIES: &[(&str, &str)] = &[
         "Allow unprivileged user namespaces: sysctl user.max_user_namespaces=10000, on Debian \
          kernel.unprivileged_userns_clone=1, on Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0",
     ),
-    ("write ", "Allow this process to map its own user and group into a user namespace"),
+    ("write uid_map", MAPPING),
+    ("write gid_map", MAPPING),
+    ("write setgroups", MAPPING),
     ("restrict with Landlock", "Start Linux 5.13 or newer with landlock in the boot parameter lsm="),
     ("load the system call filter", "Use a kernel with CONFIG_SECCOMP_FILTER=y"),
     ("make a file system", "Use Linux 5.12 or newer"),
@@ -47,6 +51,12 @@ mod tests {
         let fault = Fault { step: "make namespaces".into(), errno: libc::ENOSPC, reason: "no space".into() };
         let text = explain(fault).to_string();
         assert!(text.contains("make namespaces") && text.contains("max_user_namespaces"), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_is_not_taken_for_a_refused_namespace() {
+        let fault = Fault { step: "write the input file \"a\"".into(), errno: libc::ENOSPC, reason: "full".into() };
+        assert!(matches!(explain(fault), SandboxError::Start { .. }));
     }
 
     #[test]

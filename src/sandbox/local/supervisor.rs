@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
 
 use super::init::{self, INNER_ID, Inheritance};
@@ -53,6 +54,8 @@ fn serve(control: &OwnedFd, host: u32) -> Result<(), Fault> {
     // the socket alone: a forked child of the host holds a copy of its other end.
     let host = watch_host(host).step("watch the host")?;
     std::env::set_current_dir("/").step("leave the working directory")?;
+    // The host's would also hold for the folders that are built for the code, and be the code's own.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     let signal = sys::child_signal().step("watch for the end of children")?;
     let mut inits: BTreeMap<u64, (Pid, OwnedFd)> = BTreeMap::new();
     loop {

@@ -99,6 +99,14 @@ pub fn close_all_but<'fd>(kept: impl Iterator<Item = BorrowedFd<'fd>>) {
     let _ = close_range(first, libc::c_uint::MAX);
 }
 
+/// Whether two processes, given by number, have one and the same memory; false where the kernel does not tell.
+pub fn same_memory(one: &str, other: &str) -> bool {
+    const KCMP_VM: libc::c_int = 1;
+    let (Ok(one), Ok(other)) = (one.parse::<libc::pid_t>(), other.parse::<libc::pid_t>()) else { return false };
+    // SAFETY: plain integers.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
+}
+
 /// Kill every process that this one may signal but itself: all others, for process 1 of a pid namespace.
 pub fn kill_everyone() {
     // SAFETY: plain integers. ESRCH, when nobody is left, is what the caller wants to reach.

@@ -14,11 +14,15 @@ const LIBRARIES: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu",
     "/lib/ld-linux-aarch64.so.1",
     "/etc/ld.so.cache",
+    "/usr/lib/locale/C.utf8",
     "/usr/share/zoneinfo",
 ];
 
-/// Device nodes that programs expect; all are harmless.
+/// Device nodes that programs expect.
 pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Those that may also be written to. Not /dev/zero: a shared mapping of it is memory that belongs to no process.
+pub const WRITABLE_DEVICES: &[&str] = &["/dev/null", "/dev/full"];
 
 /// What to show: links of the root folder, and trees in an order in which no tree hides a later one.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,16 +39,22 @@ pub fn plan(interpreter: &Interpreter) -> View {
         .iter()
         .filter_map(|path| Some((PathBuf::from(path), std::fs::read_link(path).ok()?)))
         .collect();
-    let behind_a_link = |path: &Path| links.iter().any(|(link, _)| path.starts_with(link));
+    let real = |path: PathBuf| match links.iter().find(|(link, _)| path.starts_with(link)) {
+        Some((link, _)) if *link == path => std::fs::canonicalize(&path).unwrap_or(path),
+        Some(_) => without_links_above(&path).unwrap_or(path),
+        None => path,
+    };
     let libraries = LIBRARIES.iter().map(PathBuf::from);
-    let mut trees: Vec<PathBuf> = libraries
-        .chain(interpreter.trees.iter().cloned())
-        .map(|path| if behind_a_link(&path) { std::fs::canonicalize(&path).unwrap_or(path) } else { path })
-        .filter(|path| path.exists())
-        .collect();
+    let mut trees: Vec<PathBuf> =
+        libraries.chain(interpreter.trees.iter().cloned()).map(real).filter(|path| path.exists()).collect();
     trees.sort();
     trees.dedup();
     View { links, trees: outermost(trees) }
+}
+
+/// The same path below a link-free folder. Its last part stays: others may lead to it by that name.
+fn without_links_above(path: &Path) -> Option<PathBuf> {
+    Some(std::fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?))
 }
 
 /// Drop trees that lie inside another one. Wants sorted paths, so that a parent comes before its children.
@@ -66,6 +76,16 @@ mod tests {
     fn a_tree_inside_another_is_shown_once() {
         let paths = ["/a", "/a/b", "/ab", "/c/d"].map(PathBuf::from).to_vec();
         assert_eq!(outermost(paths), ["/a", "/ab", "/c/d"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_link_keeps_its_name_and_loses_the_links_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(dir.path()).unwrap().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("alias")).unwrap();
+        std::os::unix::fs::symlink("python3.11", real.join("python3")).unwrap();
+        assert_eq!(without_links_above(&dir.path().join("alias/python3")), Some(real.join("python3")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use super::jail::{CODE, WRITABLE};
 use super::messages::Job;
 use super::sys::{self, Fault, Step};
-use super::view::DEVICES;
+use super::view::WRITABLE_DEVICES;
 use super::{landlock, seccomp};
 use crate::sandbox::Limits;
 
@@ -53,11 +53,12 @@ fn prepare(job: &Job, streams: &Streams, status: BorrowedFd<'_>) -> Result<Progr
     rustix::process::setsid().step("start a session")?;
     take_places(streams, status).step("place the descriptors")?;
     sys::default_signals();
+    volunteer_for_the_memory_killer().step("be first for the out-of-memory killer")?;
     limit(&job.limits)?;
     sys::drop_capabilities().step("drop capabilities")?;
     rustix::thread::set_no_new_privs(true).step("set no_new_privs")?;
     let writable = WRITABLE.map(Path::new);
-    let devices: Vec<&Path> = DEVICES.iter().map(Path::new).collect();
+    let devices: Vec<&Path> = WRITABLE_DEVICES.iter().map(Path::new).collect();
     let abi = landlock::restrict(&writable, &devices)?;
     let filters = seccomp::programs().map_err(|error| Fault {
         step: "compile the system call filter".into(),
@@ -104,8 +105,20 @@ pub fn placed_status() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(STATUS) }
 }
 
+/// Let the kernel take this process first when the machine runs out: not all of its memory is in the watcher's sight.
+fn volunteer_for_the_memory_killer() -> std::io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // The file is the owner's only while the process can be dumped. Nothing untrusted runs here yet.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let written = std::fs::write("/proc/self/oom_score_adj", "1000");
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    written
+}
+
 fn limit(limits: &Limits) -> Result<(), Fault> {
     let set = |resource: Resource, value: u64, name: &str| {
+        // Whoever started the host may have left it less, and that cannot be raised again.
+        let value = rustix::process::getrlimit(resource).maximum.map_or(value, |most| most.min(value));
         let both = Rlimit { current: Some(value), maximum: Some(value) };
         rustix::process::setrlimit(resource, both).step(format!("limit {name}"))
     };
@@ -116,8 +129,10 @@ fn limit(limits: &Limits) -> Result<(), Fault> {
     set(Resource::Nofile, limits.open_files, "open files")?;
     set(Resource::Nproc, limits.processes, "processes")?;
     set(Resource::Memlock, 64 << 10, "locked memory")?;
-    // CPU seconds of one process, as a net below the wall clock: a second of slack, so that the clock speaks first.
-    set(Resource::Cpu, limits.timeout.as_secs().saturating_mul(4).saturating_add(5), "CPU time")?;
+    // The kernel counts queued signals and timers per user, and for an ordinary user that is the host's own user.
+    set(Resource::Sigpending, 1024, "pending signals")?;
+    // A net below the wall clock, for one process: no more than all its threads can use until the clock speaks.
+    set(Resource::Cpu, limits.timeout.as_secs().saturating_add(5).saturating_mul(limits.processes), "CPU time")?;
     set(Resource::Msgqueue, 0, "message queues")
 }
 
