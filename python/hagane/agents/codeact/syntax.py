@@ -20,7 +20,7 @@ TYPOGRAPHIC = {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x3000: " ", 
 # Prefix and quotes of a literal, then its body; a comment; or any other single character.
 LITERAL_OR_CHARACTER = re.compile(
     r"""(?P<kept>[bfru]{0,3}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|\#[^\n]*)|(?P<other>.)""",
-    re.S,
+    re.S | re.I,
 )
 PROMPT = re.compile(r"^\s*(?:>>>|In \[\d+\]:) ?(?P<code>.*)$")
 CONTINUATION = re.compile(r"^\s*(?:\.\.\.|\.\.\.:) ?(?P<code>.*)$")
