@@ -93,9 +93,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     try:
         with serve_metrics(arguments.port) as server:
             outcome = _run(options, resume=arguments.resume)
-            _tell(outcome, options, server.url, arguments.serve)
-            if arguments.serve:
-                _keep_serving(arguments.serve)
+            _tell_and_serve(outcome, options, server.url, arguments.serve)
     except (HaganeError, OSError, ValueError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -132,10 +130,12 @@ def _tell(outcome: Outcome, options: Options, url: str, serve: float) -> None:
     sys.stdout.flush()
 
 
-def _keep_serving(seconds: float) -> None:
+def _tell_and_serve(outcome: Outcome, options: Options, url: str, seconds: float) -> None:
+    """Say what came of it and keep serving. The run is over: Ctrl-C interrupts nothing any more, it ends the serving."""
     import time
 
     try:
+        _tell(outcome, options, url, seconds)
         time.sleep(seconds)
     except KeyboardInterrupt:
         print("stopped serving")
