@@ -131,7 +131,7 @@ def _tell(outcome: Outcome, options: Options, url: str, serve: float) -> None:
 
 
 def _tell_and_serve(outcome: Outcome, options: Options, url: str, seconds: float) -> None:
-    """Say what came of it and keep serving. The run is over: Ctrl-C interrupts nothing any more, it ends the serving."""
+    """Say what came of it and keep serving. The run is over, so Ctrl-C only ends the serving."""
     import time
 
     try:
