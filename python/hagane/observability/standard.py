@@ -22,7 +22,9 @@ from hagane.observability.definitions import (
 )
 
 __all__ = [
+    "agent_dequeued",
     "agent_ended",
+    "agent_queued",
     "agent_run",
     "agent_started",
     "approval",
@@ -77,6 +79,7 @@ def declare_agent(agent: str) -> None:
         FAMILIES.counters["agent_execution_total"].labels(agent, status)
     FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent)
     FAMILIES.gauges["agent_executions_in_progress"].labels(agent)
+    FAMILIES.gauges["agent_queue_depth"].labels(agent)
 
 
 @_quiet
@@ -96,6 +99,18 @@ def agent_started(agent: str) -> None:
 def agent_ended(agent: str) -> None:
     """One run of `agent` less is in progress."""
     FAMILIES.gauges["agent_executions_in_progress"].labels(agent).dec(1)
+
+
+@_quiet
+def agent_queued(agent: str) -> None:
+    """One more run of `agent` waits for a place; pair it with `agent_dequeued`."""
+    FAMILIES.gauges["agent_queue_depth"].labels(agent).inc(1)
+
+
+@_quiet
+def agent_dequeued(agent: str) -> None:
+    """One run of `agent` less waits."""
+    FAMILIES.gauges["agent_queue_depth"].labels(agent).dec(1)
 
 
 @_quiet
