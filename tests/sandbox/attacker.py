@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import textwrap
 
 from hagane.sandbox import ExecutionResult, LocalProvider
@@ -17,11 +18,14 @@ def child(work):
         work()
         os._exit(0)
 """
-X86_64 = {"prlimit64": 302, "sched_setaffinity": 203, "clone": 56, "exit": 60}
+NUMBERS = {
+    "x86_64": {"sched_setaffinity": 203, "clone": 56, "exit": 60},
+    "aarch64": {"sched_setaffinity": 122, "clone": 220, "exit": 93},
+}
 
 
 def attack(sandbox: LocalProvider, code: str, **options: object) -> ExecutionResult:
-    numbers = "".join(f"{name} = {number}\n" for name, number in X86_64.items())
+    numbers = "".join(f"{name} = {number}\n" for name, number in NUMBERS[platform.machine()].items())
     return sandbox.run(PRELUDE + numbers + textwrap.dedent(code), **options)  # type: ignore[arg-type]
 
 

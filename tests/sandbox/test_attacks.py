@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import time
 from collections.abc import Iterator
 
@@ -100,6 +101,19 @@ def test_socket_options_that_load_programs_or_modules_are_refused(sandbox: Local
     assert kind(attack(sandbox, f"socket.socket().setsockopt({option})")) == "PermissionError"
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="machine code of x86-64")
+def test_system_calls_by_the_32_bit_entry_are_fatal(sandbox: LocalProvider) -> None:
+    # There the same numbers mean other calls.
+    code = """
+    area = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
+    area.write(bytes([0xB8, 20, 0, 0, 0, 0xCD, 0x80, 0xC3]))  # mov eax, getpid; int 0x80; ret
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(area)))()
+    print("answered")
+    """
+    result = attack(sandbox, code)
+    assert (result.stdout, result.error) == ("", "Killed: by signal SIGSYS (31)")
+
+
 def test_a_pair_of_sockets_of_another_family_is_refused(sandbox: LocalProvider) -> None:
     tipc = 30
     result = attack(sandbox, f"print(socket.socketpair() and 'unix')\nsocket.socketpair({tipc})")
@@ -176,6 +190,16 @@ def test_a_tree_without_permissions_still_comes_back(sandbox: LocalProvider) -> 
         os.chmod(path, 0)
     """
     assert attack(sandbox, code).files == {"d/f": b"1"}
+
+
+def test_what_libraries_keep_at_home_does_not_come_back(sandbox: LocalProvider) -> None:
+    code = """
+    from pathlib import Path
+    Path("~/.cache/library").expanduser().mkdir(parents=True)
+    Path("~/.cache/library/list").expanduser().write_text("x")
+    Path("result").write_text("x")
+    """
+    assert attack(sandbox, code).files == {"result": b"x"}
 
 
 def test_hard_links_count_each(sandbox: LocalProvider) -> None:

@@ -13,7 +13,6 @@ use tokio::net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
 use tokio::sync::{Notify, watch};
 
 use super::host::Supervisor;
-use super::jail::WORK;
 use super::messages::{FromInit, Job, Order, PIECE, ToInit};
 use super::remedy;
 use super::streams::{LONGEST_REPORT, read, uncaught};
@@ -188,9 +187,10 @@ async fn hand_over(writer: &mut OwnedWriteHalf, interpreter: &Interpreter, reque
     Ok(writer.flush().await?)
 }
 
-/// A minimal environment, and what the user adds to it.
+/// A minimal environment, and what the user adds to it. Home is not the working directory: what libraries keep there
+/// would come back as results.
 fn environment(added: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let minimal = [("HOME", WORK), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")];
+    let minimal = [("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")];
     let mut env: BTreeMap<String, String> = minimal.map(|(k, v)| (k.into(), v.into())).into();
     env.extend(added);
     env
