@@ -91,9 +91,10 @@ class Usage:
 class ExecutionResult(Mapping[str, Any]):
     """What a run gave back, readable as attributes and as a mapping.
 
-    As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and 128 + n
-    for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or the class
-    name of an uncaught exception. `files` are those that the code made or changed in its working directory.
+    As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and
+    128 + n for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or
+    the class name of an uncaught exception, which is the code's own word (one that is called as a kind reads
+    `uncaught Timeout`). `files` are those that the code made or changed in its working directory.
     """
 
     stdout: str = ""
