@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,11 +23,11 @@ BASES = [Path("/usr/bin/python3"), Path(sys.base_prefix) / "bin" / f"python3.{sy
 BASE = next(path for path in BASES if path.exists())
 
 
-def run(python: str | Path, program: str) -> str:
-    """What the program prints, run by `python` with nothing but this package."""
+def run(python: str | Path, program: str, *before: str) -> str:
+    """What the program prints, run by `python` (after the command `before`) with nothing but this package."""
     package = str(Path(hagane.__file__).parent.parent)
     done = subprocess.run(
-        [python, "-c", program],
+        [*before, python, "-c", program],
         env={"PYTHONPATH": package, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -75,6 +76,22 @@ def test_an_interpreter_behind_a_relative_link_is_found(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/bin/python3").exists() or not Path("/bin").is_symlink(), reason="needs /bin -> usr/bin")
 def test_the_system_interpreter_is_found_by_its_old_path() -> None:
     assert run("/bin/python3", RUN + SHOW).startswith("None print(")
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare: apt-get install util-linux")
+def test_root_of_a_user_namespace_gets_a_sandbox_too() -> None:
+    # As in a rootless container: uid 0, but none of the high identities that root's runs have otherwise.
+    assert run(sys.executable, RUN + SHOW, "unshare", "-U", "-r").startswith("None print(")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user has one identity for all runs")
+async def test_runs_of_root_that_go_on_at_once_have_identities_of_their_own() -> None:
+    code = "import time; print(open('/proc/self/uid_map').read().split()[1]); time.sleep(0.5)"
+    async with LocalProvider() as sandbox:
+        results = await asyncio.gather(*(sandbox.execute(code) for _ in range(3)))
+    identities = {int(result.stdout) for result in results}
+    assert len(identities) == 3
+    assert 0 not in identities
 
 
 @pytest.mark.parametrize("executable", [None, "", "/nowhere/python"])
