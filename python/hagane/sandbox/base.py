@@ -93,8 +93,9 @@ class ExecutionResult(Mapping[str, Any]):
 
     As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and
     128 + n for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or
-    the class name of an uncaught exception. `files` are those that the code made or changed in its working directory;
-    `skipped` names those that did not come back, and why.
+    the class name of an uncaught exception, which is the code's own word (one that is called as a kind reads
+    `uncaught Timeout`). `files` are those that the code made or changed in its working directory; `skipped` names those
+    that did not come back, and why.
     """
 
     stdout: str = ""
