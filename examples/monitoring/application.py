@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -116,10 +117,8 @@ def main() -> None:
     parser.add_argument("--llm", metavar="URL", help="base URL of a server of the OpenAI protocol")
     parser.add_argument("--model", metavar="NAME", default="default")
     parser.add_argument("--price", type=float, metavar="USD", help="of a million tokens, for the cost panel")
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(parser.parse_args()))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -32,5 +32,3 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
         stack.said("demo", r"(metrics: http)")
         wait_for("both targets", lambda: len(stack.query('up{job="hagane"} == 1')) == 2)
         yield SimpleNamespace(stack=stack, models=models, application=application, demo=demo)
-
-

@@ -1,7 +1,6 @@
 """The example's Prometheus and Alertmanager as private daemons on loopback, with the very files that compose mounts.
 
-The files are changed mechanically and in three ways only: addresses, lengths of time (5m -> 10s, for -> 2s, ...), and
-nothing else.
+The files are changed mechanically and in two ways only: addresses, and lengths of time (5m -> 10s, for -> 2s, ...).
 """
 
 from __future__ import annotations
@@ -84,6 +83,11 @@ def get(url: str) -> Any:
         return json.loads(answer.read())
 
 
+def ready(address: str) -> bool:
+    with urllib.request.urlopen(f"{address}/-/ready", timeout=5) as answer:
+        return bool(answer.status == 200)
+
+
 class Stack:
     """Programs and daemons; all of them end with the `with`, and their output lies in files of `directory`."""
 
@@ -141,7 +145,9 @@ class Stack:
         address = self.alertmanager.removeprefix("http://")
         options = [f"--config.file={root}/etc/alertmanager/alertmanager.yml", f"--storage.path={root}/data"]
         self.start("alertmanager", program, *options, "--cluster.listen-address=", f"--web.listen-address={address}")
-        wait_for("Alertmanager", lambda: urllib.request.urlopen(f"{self.alertmanager}/-/ready", timeout=5).status == 200)
+        wait_for(
+            "Alertmanager", lambda: urllib.request.urlopen(f"{self.alertmanager}/-/ready", timeout=5).status == 200
+        )
 
     def start_prometheus(self, targets: list[str]) -> None:
         root = self.directory / "prometheus"
@@ -153,7 +159,7 @@ class Stack:
         options = [f"--config.file={etc}/prometheus.yml", f"--storage.tsdb.path={root}/data"]
         address = self.prometheus.removeprefix("http://")
         self.start("prometheus", "prometheus", *options, f"--web.listen-address={address}")
-        wait_for("Prometheus", lambda: urllib.request.urlopen(f"{self.prometheus}/-/ready", timeout=5).status == 200)
+        wait_for("Prometheus", lambda: ready(self.prometheus))
 
     # --- what Prometheus says ---
 
