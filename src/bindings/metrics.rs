@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::error::metric_error;
-use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Registry, Server};
+use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Format, Registry, Server, Source};
 
 mod children;
 mod families;
@@ -27,7 +27,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MetricsServer>()?;
     module.add_function(wrap_pyfunction!(start_metrics_server, module)?)?;
     module.add_function(wrap_pyfunction!(abandon_inherited_servers, module)?)?;
-    module.add("METRICS_CONTENT_TYPE", metrics::CONTENT_TYPE)
+    module.add("METRICS_CONTENT_TYPE", Format::Text.content_type())
 }
 
 /// Families in the order of their registration.
@@ -83,7 +83,7 @@ impl MetricsRegistry {
 
     /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| metrics::encode(&self.0))
+        py.detach(|| String::from_utf8_lossy(&Format::Text.encode(&self.0.snapshot())).into_owned())
     }
 }
 

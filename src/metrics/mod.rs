@@ -6,19 +6,20 @@
 mod append_list;
 mod cells;
 mod error;
+mod exposition;
 mod family;
 mod histogram;
 mod labels;
 mod names;
 mod registry;
 mod server;
-mod text;
+mod snapshot;
 
 pub use cells::{Cell, Counter, Gauge, Kind};
 pub use error::MetricError;
+pub use exposition::{Exemplar, FamilySnapshot, Format, HistogramValue, NativeValue, SeriesSnapshot, Source, Value};
 pub use family::{DEFAULT_SERIES_LIMIT, Family, OVERFLOW, Series};
 pub use histogram::{Bounds, DEFAULT_BOUNDS, Histogram, HistogramSnapshot};
 pub use labels::LabelSet;
 pub use registry::{AnyFamily, Registry};
 pub use server::{Closing, Server, abandon_inherited, resolve, serve};
-pub use text::{CONTENT_TYPE, encode};

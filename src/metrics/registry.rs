@@ -32,6 +32,15 @@ impl AnyFamily {
         }
     }
 
+    /// How often a label set beyond the limit was sent to the overflow series.
+    pub fn dropped(&self) -> u64 {
+        match self {
+            Self::Counter(family) => family.dropped(),
+            Self::Gauge(family) => family.dropped(),
+            Self::Histogram(family) => family.dropped(),
+        }
+    }
+
     /// The metric's type.
     pub fn kind(&self) -> Kind {
         match self {

@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::descriptors::{CONNECTIONS, Descriptors};
+use crate::metrics::exposition::{Format, Source};
 use crate::metrics::registry::Registry;
-use crate::metrics::text;
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -96,7 +96,7 @@ fn answer(request: &Request<Incoming>, registry: &Registry) -> Response<Full<Byt
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    respond(StatusCode::OK, text::CONTENT_TYPE, text::encode(registry).into())
+    respond(StatusCode::OK, Format::Text.content_type(), Format::Text.encode(&registry.snapshot()).into())
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -1,0 +1,94 @@
+//! What a registry holds at one moment, as every encoder takes it.
+
+use std::borrow::Cow;
+
+use super::cells::{Cell, Counter, Gauge, Kind};
+use super::exposition::{FamilySnapshot, HistogramValue, SeriesSnapshot, Source, Value};
+use super::family::Family;
+use super::histogram::Histogram;
+use super::registry::{AnyFamily, DROPS, Registry};
+
+impl Source for Registry {
+    /// Takes no lock.
+    fn snapshot(&self) -> Vec<FamilySnapshot<'_>> {
+        let shown = self.iter().map(|family| match family {
+            AnyFamily::Counter(family) => family_snapshot(family),
+            AnyFamily::Gauge(family) => family_snapshot(family),
+            AnyFamily::Histogram(family) => family_snapshot(family),
+        });
+        shown.chain(drops(self)).collect()
+    }
+}
+
+/// A cell whose value can be shown.
+trait Shown: Cell {
+    fn value(&self) -> Value<'_>;
+}
+
+impl Shown for Counter {
+    fn value(&self) -> Value<'_> {
+        Value::Number(self.get(), None)
+    }
+}
+
+impl Shown for Gauge {
+    fn value(&self) -> Value<'_> {
+        Value::Number(self.get(), None)
+    }
+}
+
+impl Shown for Histogram {
+    fn value(&self) -> Value<'_> {
+        let seen = self.snapshot();
+        Value::Histogram(Box::new(HistogramValue {
+            bounds: Cow::Borrowed(self.bounds().as_slice()),
+            cumulative: seen.cumulative,
+            sum: seen.sum,
+            exemplars: Vec::new(),
+            native: None,
+        }))
+    }
+}
+
+fn family_snapshot<C: Shown>(family: &Family<C>) -> FamilySnapshot<'_> {
+    let mut series: Vec<_> = family
+        .iter()
+        .map(|series| SeriesSnapshot {
+            labels: Cow::Borrowed(series.rendered()),
+            value: series.cell.value(),
+            created: None,
+        })
+        .collect();
+    // Nobody has used an open family yet: the unlabelled zero lets `increase()` see its first event.
+    if series.is_empty() && family.label_names().is_none() {
+        series.push(SeriesSnapshot { labels: "".into(), value: zero::<C>(family), created: None });
+    }
+    FamilySnapshot { name: family.name().into(), help: family.help().into(), kind: C::KIND, series }
+}
+
+fn zero<C: Shown>(family: &Family<C>) -> Value<'static> {
+    match C::zero(family.shape()).value() {
+        Value::Number(value, exemplar) => Value::Number(value, exemplar),
+        Value::Histogram(value) => {
+            Value::Histogram(Box::new(HistogramValue { bounds: value.bounds.into_owned().into(), ..*value }))
+        }
+    }
+}
+
+fn drops(registry: &Registry) -> Option<FamilySnapshot<'static>> {
+    let series: Vec<_> = registry
+        .iter()
+        .filter(|family| family.dropped() > 0)
+        .map(|family| SeriesSnapshot {
+            labels: format!("metric=\"{}\"", family.name()).into(),
+            value: Value::Number(family.dropped() as f64, None),
+            created: None,
+        })
+        .collect();
+    (!series.is_empty()).then(|| FamilySnapshot {
+        name: DROPS.into(),
+        help: "Uses of label sets beyond a metric's limit, counted in its overflow series.".into(),
+        kind: Kind::Counter,
+        series,
+    })
+}
