@@ -11,6 +11,7 @@ use super::error::metric_error;
 use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Format, Registry, Server, Source};
 
 mod children;
+mod exemplars;
 mod families;
 mod labels;
 

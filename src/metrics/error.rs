@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::cells::Kind;
+use super::exemplars::EXEMPLAR_RUNES;
 
 /// A metric that the exposition format does not allow, or a listener that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,17 @@ pub enum MetricError {
     NotFinite {
         /// The value.
         value: f64,
+    },
+    /// An exemplar is larger than OpenMetrics allows.
+    #[error(
+        "metric {metric}: the exemplar's labels have {runes} characters, names and values together; \
+         {EXEMPLAR_RUNES} are allowed, so give a trace id and little else"
+    )]
+    Exemplar {
+        /// The metric it was meant for.
+        metric: String,
+        /// How many it has.
+        runes: usize,
     },
     /// The listener's address cannot be understood.
     #[error("cannot serve metrics on {host:?}, port {port}: {reason}")]

@@ -6,17 +6,20 @@
 mod append_list;
 mod cells;
 mod error;
+mod exemplars;
 mod exposition;
 mod family;
 mod histogram;
 mod labels;
 mod names;
+mod native;
 mod registry;
 mod server;
 mod snapshot;
 
 pub use cells::{Cell, Counter, Gauge, Kind};
 pub use error::MetricError;
+pub use exemplars::EXEMPLAR_RUNES;
 pub use exposition::{Exemplar, FamilySnapshot, Format, HistogramValue, NativeValue, SeriesSnapshot, Source, Value};
 pub use family::{DEFAULT_SERIES_LIMIT, Family, OVERFLOW, Series};
 pub use histogram::{Bounds, DEFAULT_BOUNDS, Histogram, HistogramSnapshot};

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::cells::{Cell, Counter, Gauge, Kind};
 use super::exposition::{FamilySnapshot, HistogramValue, SeriesSnapshot, Source, Value};
-use super::family::Family;
+use super::family::{Family, Series};
 use super::histogram::Histogram;
+use super::native::Native;
 use super::registry::{AnyFamily, DROPS, Registry};
 
 impl Source for Registry {
@@ -22,30 +23,31 @@ impl Source for Registry {
 
 /// A cell whose value can be shown.
 trait Shown: Cell {
-    fn value(&self) -> Value<'_>;
+    fn value<'a>(&'a self, series: Option<&'a Series<Self>>) -> Value<'a>;
 }
 
 impl Shown for Counter {
-    fn value(&self) -> Value<'_> {
-        Value::Number(self.get(), None)
+    fn value<'a>(&'a self, series: Option<&'a Series<Self>>) -> Value<'a> {
+        let exemplar = series.and_then(|series| series.exemplars().seen().pop().flatten());
+        Value::Number(self.get(), exemplar.map(Box::new))
     }
 }
 
 impl Shown for Gauge {
-    fn value(&self) -> Value<'_> {
+    fn value<'a>(&'a self, _: Option<&'a Series<Self>>) -> Value<'a> {
         Value::Number(self.get(), None)
     }
 }
 
 impl Shown for Histogram {
-    fn value(&self) -> Value<'_> {
+    fn value<'a>(&'a self, series: Option<&'a Series<Self>>) -> Value<'a> {
         let seen = self.snapshot();
         Value::Histogram(Box::new(HistogramValue {
             bounds: Cow::Borrowed(self.bounds().as_slice()),
             cumulative: seen.cumulative,
             sum: seen.sum,
-            exemplars: Vec::new(),
-            native: None,
+            exemplars: series.map(|series| series.exemplars().seen()).unwrap_or_default(),
+            native: series.and_then(Series::native).map(Native::seen),
         }))
     }
 }
@@ -55,8 +57,8 @@ fn family_snapshot<C: Shown>(family: &Family<C>) -> FamilySnapshot<'_> {
         .iter()
         .map(|series| SeriesSnapshot {
             labels: Cow::Borrowed(series.rendered()),
-            value: series.cell.value(),
-            created: None,
+            value: series.cell.value(Some(series)),
+            created: (C::KIND != Kind::Gauge).then(|| series.created()),
         })
         .collect();
     // Nobody has used an open family yet: the unlabelled zero lets `increase()` see its first event.
@@ -67,7 +69,7 @@ fn family_snapshot<C: Shown>(family: &Family<C>) -> FamilySnapshot<'_> {
 }
 
 fn zero<C: Shown>(family: &Family<C>) -> Value<'static> {
-    match C::zero(family.shape()).value() {
+    match C::zero(family.shape()).value(None) {
         Value::Number(value, exemplar) => Value::Number(value, exemplar),
         Value::Histogram(value) => {
             Value::Histogram(Box::new(HistogramValue { bounds: value.bounds.into_owned().into(), ..*value }))
