@@ -127,7 +127,33 @@ class MetricsServer:
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
-def start_metrics_server(registry: MetricsRegistry, host: str, port: int) -> MetricsServer: ...
+@final
+class MetricsExporter:
+    """Answers scrapes: status, headers and body, whoever carries them."""
+
+    def __new__(
+        cls,
+        registry: MetricsRegistry,
+        bearer_token: str | None = None,
+        created: bool = False,
+        process: bool = True,
+        own_metrics: bool = True,
+    ) -> MetricsExporter: ...
+    def answer(
+        self,
+        method: str,
+        authorization: str | None = None,
+        accept: str | None = None,
+        accept_encoding: str | None = None,
+    ) -> tuple[int, list[tuple[str, str]], bytes]: ...
+
+def start_metrics_server(
+    exporter: MetricsExporter,
+    host: str,
+    port: int,
+    certificate: str | PathLike[str] | None = None,
+    key: str | PathLike[str] | None = None,
+) -> MetricsServer: ...
 def abandon_inherited_servers() -> list[int]: ...
 
 # --- validation ------------------------------------------------------------------------------------------------
