@@ -154,6 +154,9 @@ def start_metrics_server(
     certificate: str | PathLike[str] | None = None,
     key: str | PathLike[str] | None = None,
 ) -> MetricsServer: ...
+def encode_remote_write(
+    registry: MetricsRegistry, labels: Sequence[tuple[str, str]], timestamp: int, batch: int
+) -> list[bytes]: ...
 def abandon_inherited_servers() -> list[int]: ...
 
 # --- validation ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ mod children;
 mod exemplars;
 mod families;
 mod labels;
+mod pushing;
 mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
@@ -26,6 +27,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<children::GaugeChild>()?;
     module.add_class::<children::HistogramChild>()?;
     serving::register(module)?;
+    pushing::register(module)?;
     module.add("METRICS_CONTENT_TYPE", Format::Text.content_type())
 }
 

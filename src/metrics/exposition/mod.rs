@@ -11,6 +11,7 @@ pub(super) mod wire;
 
 pub use compress::gzip;
 pub use negotiate::{accepts_gzip, choose_format};
+pub(super) use numbers::bound_text;
 
 use std::borrow::Cow;
 
