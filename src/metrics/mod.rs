@@ -5,6 +5,7 @@
 
 mod append_list;
 mod cells;
+mod combine;
 mod error;
 mod exemplars;
 mod exposition;
@@ -15,9 +16,12 @@ mod names;
 mod native;
 mod registry;
 mod server;
+mod shelf;
 mod snapshot;
+mod words;
 
-pub use cells::{Cell, Counter, Gauge, Kind};
+pub use cells::{Cell, Counter, Gauge, Kind, Layout};
+pub use combine::{COMBINATIONS, Combine};
 pub use error::MetricError;
 pub use exemplars::EXEMPLAR_RUNES;
 pub use exposition::{Exemplar, FamilySnapshot, Format, HistogramValue, NativeValue, SeriesSnapshot, Source, Value};
@@ -26,3 +30,5 @@ pub use histogram::{Bounds, DEFAULT_BOUNDS, Histogram, HistogramSnapshot};
 pub use labels::LabelSet;
 pub use registry::{AnyFamily, Registry};
 pub use server::{Closing, Server, abandon_inherited, resolve, serve};
+pub use shelf::Shelf;
+pub use words::Words;
