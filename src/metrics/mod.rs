@@ -12,6 +12,10 @@ mod exposition;
 mod family;
 mod histogram;
 mod labels;
+#[cfg(target_os = "linux")]
+mod mmap;
+#[cfg(target_os = "linux")]
+mod multiprocess;
 mod names;
 mod native;
 mod registry;
@@ -28,6 +32,8 @@ pub use exposition::{Exemplar, FamilySnapshot, Format, HistogramValue, NativeVal
 pub use family::{DEFAULT_SERIES_LIMIT, Family, OVERFLOW, Series};
 pub use histogram::{Bounds, DEFAULT_BOUNDS, Histogram, HistogramSnapshot};
 pub use labels::LabelSet;
+#[cfg(target_os = "linux")]
+pub use multiprocess::Directory;
 pub use registry::{AnyFamily, Registry};
 pub use server::{Closing, Server, abandon_inherited, resolve, serve};
 pub use shelf::Shelf;
