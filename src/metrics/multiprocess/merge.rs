@@ -86,16 +86,29 @@ impl<'a> Merged<'a> {
         Ok(left_out)
     }
 
+    /// Whether every family of a file is as others have registered it, so that counting it in loses nothing.
+    pub(super) fn fits(&self, content: &Content) -> bool {
+        content.records().all(|record| match record {
+            Ok(Record::Family { record, bounds, .. }) => self.claimant(&record, &bounds).is_none_or(|(_, same)| same),
+            record => record.is_ok(),
+        })
+    }
+
+    /// Which family writes samples of these names already, and whether it is this very one.
+    fn claimant(&self, record: &FamilyRecord<'_>, bounds: &[f64]) -> Option<(usize, bool)> {
+        let kind = record.layout.kind;
+        let place = *sample_names(record.name, kind).find_map(|sample| self.claims.get(&sample))?;
+        let there = &self.families[place];
+        let same_shape = there.kind == kind && there.bounds == bounds;
+        let same_mode = kind != Kind::Gauge || there.combine == record.layout.combine;
+        Some((place, there.name == record.name && same_shape && same_mode))
+    }
+
     fn place(&mut self, record: &FamilyRecord<'a>, bounds: &[f64]) -> Option<usize> {
         let FamilyRecord { name, help, open, layout } = *record;
-        let claimed = sample_names(name, layout.kind).find_map(|sample| self.claims.get(&sample));
-        if let Some(place) = claimed.copied() {
+        if let Some((place, same)) = self.claimant(record, bounds) {
             let there = &mut self.families[place];
-            let same = there.name == name
-                && there.kind == layout.kind
-                && there.bounds == bounds
-                && (there.kind != Kind::Gauge || there.combine == layout.combine);
-            if there.help.is_empty() {
+            if same && there.help.is_empty() {
                 there.help = help;
             }
             return same.then_some(place);

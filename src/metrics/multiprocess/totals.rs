@@ -63,8 +63,10 @@ pub(super) fn fold(directory: &Path, dead: &[(String, PathBuf)], limit: usize) -
         }
     }
     for (name, (_, content)) in &gone {
-        // One that is damaged stays where it is, for someone to look at.
-        if content.as_ref().is_some_and(|content| merged.add_file(content, true).is_ok()) {
+        // One that is damaged, or that has metrics of other types, stays where it is: nothing of it is lost.
+        let fits = |content: &&Content| merged.fits(content);
+        let Some(content) = content.as_ref().filter(fits) else { continue };
+        if merged.add_file(content, true).is_ok() {
             names.push(name);
         }
     }
