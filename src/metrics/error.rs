@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::cells::Kind;
+use super::combine::COMBINATIONS;
 use super::exemplars::EXEMPLAR_RUNES;
 
 /// A metric that the exposition format does not allow, or a listener that cannot start.
@@ -86,6 +87,34 @@ pub enum MetricError {
         existing: Vec<f64>,
         /// The upper bounds asked for.
         wanted: Vec<f64>,
+    },
+    /// The gauge is registered with another way to combine the values of several processes.
+    #[error(
+        "gauge {metric} is already registered as {existing}, not {wanted}; leave multiprocess_mode out or use the same"
+    )]
+    OtherCombination {
+        /// The metric.
+        metric: String,
+        /// The way it has.
+        existing: &'static str,
+        /// The way asked for.
+        wanted: &'static str,
+    },
+    /// No such way to combine gauges.
+    #[error("multiprocess_mode {given:?} is not known; use one of {}", COMBINATIONS.map(|(name, _)| name).join(", "))]
+    Combination {
+        /// What was given.
+        given: String,
+    },
+    /// The directory of the processes' files cannot be used.
+    #[error("cannot keep metrics of several processes in {}: {source}; {remedy}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What to change.
+        remedy: &'static str,
     },
     /// A histogram's upper bound is no number, or there is none.
     #[error("histogram {metric}: buckets need at least one finite upper bound and no NaN, not {given:?}")]

@@ -14,6 +14,8 @@ use super::histogram::Histogram;
 use super::labels::{LabelSet, Pairs, key_of, render, resolve};
 use super::names::{check_label_names, check_metric_name};
 use super::native::Native;
+use super::shelf::Shelf;
+use super::words::Words;
 
 /// How many series a family may have before new label sets share the overflow series.
 pub const DEFAULT_SERIES_LIMIT: usize = 10_000;
@@ -83,6 +85,15 @@ impl Series<Histogram> {
     }
 }
 
+/// What a family shares with the others of its registry.
+#[derive(Clone, Default)]
+pub(super) struct Home {
+    /// Where other processes see its cells; without one they are in memory of their own.
+    pub(super) shelf: Option<Arc<dyn Shelf>>,
+    /// Counts label sets sent to an overflow series, by metric.
+    pub(super) drops: Option<Arc<Family<Counter>>>,
+}
+
 type Index<C> = HashMap<Box<[u8]>, Arc<Series<C>>>;
 
 /// One metric name. Without label names it is open: each series brings its own.
@@ -98,6 +109,9 @@ pub struct Family<C: Cell> {
     overflow: OnceLock<Arc<Series<C>>>,
     dropped: AtomicU64,
     native: AtomicBool,
+    home: Home,
+    // Where the shelf has the family's own record, which comes with its first series; `None` if it has no room.
+    record: OnceLock<Option<u32>>,
 }
 
 impl Family<Histogram> {
@@ -119,6 +133,17 @@ impl<C: Cell> Family<C> {
         shape: C::Shape,
         limit: usize,
     ) -> Result<Self, MetricError> {
+        Self::at(Home::default(), name, help, label_names, shape, limit)
+    }
+
+    pub(super) fn at(
+        home: Home,
+        name: &str,
+        help: &str,
+        label_names: Option<&[String]>,
+        shape: C::Shape,
+        limit: usize,
+    ) -> Result<Self, MetricError> {
         check_metric_name(name)?;
         check_label_names(name, C::KIND, label_names.unwrap_or_default().iter().map(String::as_str))?;
         let family = Self {
@@ -132,6 +157,8 @@ impl<C: Cell> Family<C> {
             overflow: OnceLock::new(),
             dropped: AtomicU64::new(0),
             native: AtomicBool::new(false),
+            home,
+            record: OnceLock::new(),
         };
         family.describe(help);
         if label_names.is_some_and(<[String]>::is_empty) {
@@ -219,8 +246,17 @@ impl<C: Cell> Family<C> {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let native =
             if self.native.load(Ordering::Relaxed) { Box::<Native>::default().into() } else { OnceLock::new() };
-        let cell = C::zero(&self.shape);
-        Series { labels, rendered: render(pairs), cell, created, exemplars: Exemplars::default(), native }
+        let rendered = render(pairs);
+        let words = self.shared_words(&rendered).map_or_else(|| Words::own(C::width(&self.shape)), Words::Shared);
+        let cell = C::over(&self.shape, words);
+        Series { labels, rendered, cell, created, exemplars: Exemplars::default(), native }
+    }
+
+    fn shared_words(&self, rendered: &str) -> Option<&'static [AtomicU64]> {
+        let shelf = self.home.shelf.as_ref()?;
+        let open = self.label_names.is_none();
+        let record = self.record.get_or_init(|| shelf.family(&self.name, self.help(), open, C::layout(&self.shape)));
+        shelf.series((*record)?, rendered, C::width(&self.shape))
     }
 
     fn overflowed(&self) -> Arc<Series<C>> {
@@ -232,6 +268,10 @@ impl<C: Cell> Family<C> {
                 self.name,
                 self.limit,
             );
+        }
+        if let Some(drops) = &self.home.drops {
+            // Its labels are those of its registry, so there is nothing to refuse.
+            let _ = drops.series(LabelSet::Values(&[&self.name])).and_then(|series| series.cell.increment(1.0));
         }
         let _writers = self.lock();
         let series = self.overflow.get_or_init(|| {

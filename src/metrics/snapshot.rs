@@ -7,17 +7,21 @@ use super::exposition::{FamilySnapshot, HistogramValue, SeriesSnapshot, Source, 
 use super::family::{Family, Series};
 use super::histogram::Histogram;
 use super::native::Native;
-use super::registry::{AnyFamily, DROPS, Registry};
+use super::registry::{AnyFamily, Registry};
 
 impl Source for Registry {
     /// Takes no lock.
     fn snapshot(&self) -> Vec<FamilySnapshot<'_>> {
+        if let Some(shelf) = self.shelf() {
+            return shelf.gather(self);
+        }
         let shown = self.iter().map(|family| match family {
             AnyFamily::Counter(family) => family_snapshot(family),
             AnyFamily::Gauge(family) => family_snapshot(family),
             AnyFamily::Histogram(family) => family_snapshot(family),
         });
-        shown.chain(drops(self)).collect()
+        let drops = self.drops().filter(|drops| drops.iter().next().is_some());
+        shown.chain(drops.map(family_snapshot)).collect()
     }
 }
 
@@ -75,22 +79,4 @@ fn zero<C: Shown>(family: &Family<C>) -> Value<'static> {
             Value::Histogram(Box::new(HistogramValue { bounds: value.bounds.into_owned().into(), ..*value }))
         }
     }
-}
-
-fn drops(registry: &Registry) -> Option<FamilySnapshot<'static>> {
-    let series: Vec<_> = registry
-        .iter()
-        .filter(|family| family.dropped() > 0)
-        .map(|family| SeriesSnapshot {
-            labels: format!("metric=\"{}\"", family.name()).into(),
-            value: Value::Number(family.dropped() as f64, None),
-            created: None,
-        })
-        .collect();
-    (!series.is_empty()).then(|| FamilySnapshot {
-        name: DROPS.into(),
-        help: "Uses of label sets beyond a metric's limit, counted in its overflow series.".into(),
-        kind: Kind::Counter,
-        series,
-    })
 }
