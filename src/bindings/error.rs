@@ -41,7 +41,7 @@ pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
 
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
 pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
-    use crate::metrics::MetricError::{Address, Bind, Start};
+    use crate::metrics::MetricError::{Address, Bind, Start, Tls};
     match &error {
         Bind { source, .. } | Start { source } => {
             let arguments = (source.raw_os_error(), error.to_string());
@@ -50,7 +50,7 @@ pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
                 Err(error) => error,
             })
         }
-        Address { .. } => raise("MetricsServerError", error.to_string()),
+        Address { .. } | Tls { .. } => raise("MetricsServerError", error.to_string()),
         _ => raise("MetricError", error.to_string()),
     }
 }

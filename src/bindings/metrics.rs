@@ -2,17 +2,19 @@
 //!
 //! Locks of the core are only taken here with the GIL held, so that a fork in another thread cannot catch them.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 use super::error::metric_error;
-use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Registry, Server};
+use crate::metrics::{AnyFamily, DEFAULT_SERIES_LIMIT, Format, Registry, Source};
 
 mod children;
+mod exemplars;
 mod families;
 mod labels;
+mod pushing;
+mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
 
@@ -24,15 +26,21 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<children::CounterChild>()?;
     module.add_class::<children::GaugeChild>()?;
     module.add_class::<children::HistogramChild>()?;
-    module.add_class::<MetricsServer>()?;
-    module.add_function(wrap_pyfunction!(start_metrics_server, module)?)?;
-    module.add_function(wrap_pyfunction!(abandon_inherited_servers, module)?)?;
-    module.add("METRICS_CONTENT_TYPE", metrics::CONTENT_TYPE)
+    serving::register(module)?;
+    pushing::register(module)?;
+    module.add("METRICS_CONTENT_TYPE", Format::Text.content_type())
 }
 
 /// Families in the order of their registration.
 #[pyclass(frozen, module = "hagane._core")]
 struct MetricsRegistry(Arc<Registry>);
+
+impl MetricsRegistry {
+    /// What the exporter shows of it.
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.0) as Arc<dyn Source>
+    }
+}
 
 #[pymethods]
 impl MetricsRegistry {
@@ -83,70 +91,6 @@ impl MetricsRegistry {
 
     /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| metrics::encode(&self.0))
+        py.detach(|| String::from_utf8_lossy(&Format::Text.encode(&self.0.snapshot(), false)).into_owned())
     }
-}
-
-/// A listener that answers GET /metrics until it is closed.
-#[pyclass(frozen, module = "hagane._core")]
-struct MetricsServer(Arc<Server>);
-
-#[pymethods]
-impl MetricsServer {
-    /// The address it listens on.
-    #[getter]
-    fn host(&self) -> String {
-        self.0.address().ip().to_string()
-    }
-
-    /// The port it listens on, also if 0 was asked for.
-    #[getter]
-    fn port(&self) -> u16 {
-        self.0.address().port()
-    }
-
-    /// Where the metrics are.
-    #[getter]
-    fn url(&self) -> String {
-        format!("http://{}/metrics", self.0.address())
-    }
-
-    /// Whether it no longer listens; true in a forked child, which does not inherit it.
-    #[getter]
-    fn closed(&self) -> bool {
-        !self.0.is_open()
-    }
-
-    /// Frees the port. Scrapes under way have a second to end; closing again does nothing.
-    fn close(&self, py: Python<'_>) {
-        if let Some(closing) = self.0.close() {
-            py.detach(|| closing.wait());
-        }
-    }
-
-    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
-        self.close(py);
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<MetricsServer {}{}>", self.url(), if self.closed() { ", closed" } else { "" })
-    }
-}
-
-/// A listener that shows `registry`. Raises MetricsServerError if it cannot be opened.
-#[pyfunction]
-fn start_metrics_server(py: Python<'_>, registry: &MetricsRegistry, host: &str, port: i64) -> PyResult<MetricsServer> {
-    let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
-    metrics::serve(Arc::clone(&registry.0), address).map(MetricsServer).map_err(metric_error)
-}
-
-/// For a forked child: forgets the parent's servers and returns the descriptors that the child must close.
-#[pyfunction]
-fn abandon_inherited_servers() -> Vec<RawFd> {
-    metrics::abandon_inherited()
 }

@@ -45,9 +45,13 @@ class Counter:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
         return self._family.labels(*values, **by_name)
 
-    def inc(self, value: float = 1, labels: Labels | None = None) -> None:
-        """Add `value`; MetricError if it is negative or not finite, or if a label is unknown."""
-        self._family.inc(value, labels)
+    def inc(self, value: float = 1, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
+        """Add `value`; MetricError if it is negative or not finite, or if a label is unknown.
+
+        `exemplar` leads from the number to one event, as {"trace_id": "..."}: at most 128 characters, names and
+        values together (else MetricError). OpenMetrics and protobuf show the latest one.
+        """
+        self._family.inc(value, labels, exemplar)
 
     def get(self, labels: Labels | None = None) -> float:
         """Return the total of this series, 0 if there is none; creates nothing."""
@@ -138,9 +142,12 @@ class Histogram:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
         return self._family.labels(*values, **by_name)
 
-    def observe(self, value: float, labels: Labels | None = None) -> None:
-        """Count `value`; MetricError if it is not finite or a label is unknown."""
-        self._family.observe(value, labels)
+    def observe(self, value: float, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
+        """Count `value`; MetricError if it is not finite or a label is unknown.
+
+        `exemplar` is as that of `Counter.inc`; the latest of each bucket is kept.
+        """
+        self._family.observe(value, labels, exemplar)
 
     def get_stats(self, labels: Labels | None = None) -> dict[str, Any]:
         """Return count, sum, avg, min, max (0 while empty) and buckets: {upper bound: how many were at most that}."""

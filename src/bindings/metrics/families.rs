@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::children::{CounterChild, GaugeChild, HistogramChild, stats};
+use super::exemplars::exemplar as exemplar_of;
 use super::labels::{exact, find, partial};
 use crate::bindings::error::metric_error;
 use crate::metrics::{Cell, Counter, Family, Gauge, Histogram, Series};
@@ -44,10 +45,11 @@ impl CounterFamily {
         partial(&self.0, labels).map(CounterChild)
     }
 
-    #[pyo3(signature = (value = 1.0, labels = None))]
-    fn inc(&self, value: f64, labels: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    #[pyo3(signature = (value = 1.0, labels = None, exemplar = None))]
+    fn inc(&self, value: f64, labels: Option<&Bound<'_, PyAny>>, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Counter::accepts(value).map_err(metric_error)?;
-        partial(&self.0, labels)?.cell.increment(value).map_err(metric_error)
+        let exemplar = exemplar_of(self.0.name(), exemplar, value)?;
+        partial(&self.0, labels)?.increment(value, exemplar).map_err(metric_error)
     }
 
     #[pyo3(signature = (labels = None))]
@@ -160,10 +162,21 @@ impl HistogramFamily {
         partial(&self.0, labels).map(HistogramChild)
     }
 
-    #[pyo3(signature = (value, labels = None))]
-    fn observe(&self, value: f64, labels: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    #[pyo3(signature = (value, labels = None, exemplar = None))]
+    fn observe(
+        &self,
+        value: f64,
+        labels: Option<&Bound<'_, PyAny>>,
+        exemplar: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         Histogram::accepts(value).map_err(metric_error)?;
-        partial(&self.0, labels)?.cell.observe(value).map_err(metric_error)
+        let exemplar = exemplar_of(self.0.name(), exemplar, value)?;
+        partial(&self.0, labels)?.observe(value, exemplar).map_err(metric_error)
+    }
+
+    /// Keeps a native histogram too, of every series that has observed nothing so far.
+    fn keep_native(&self) {
+        self.0.keep_native();
     }
 
     #[pyo3(signature = (labels = None))]
