@@ -212,4 +212,48 @@ LLM = Row(
     ),
 )
 
-ROWS = (AGENTS, LLM)
+EXPORTER = Row(
+    "Exporter",
+    (
+        Panel(
+            "timeseries",
+            "Scrapes",
+            "Answers per second, by format and HTTP status.",
+            "reqps",
+            (
+                Query(
+                    'sum by (job, format, status) (rate(hagane_exporter_scrapes_total{job=~"$job"}[$__rate_interval]))',
+                    "{{format}} {{status}} ({{job}})",
+                ),
+            ),
+            width=6,
+        ),
+        Panel(
+            "timeseries",
+            "Size of a Scrape",
+            "The largest last answer of any instance, as sent.",
+            "bytes",
+            (Query('max by (job, format) (hagane_exporter_scrape_size_bytes{job=~"$job"})', "{{format}} ({{job}})"),),
+            width=6,
+        ),
+        Panel(
+            "timeseries",
+            "Series",
+            "Series shown by the last scrape, all instances together.",
+            "short",
+            (Query('sum by (job) (hagane_exporter_series{job=~"$job"})', "{{job}}"),),
+            width=6,
+        ),
+        Panel(
+            "stat",
+            "Dropped in the Past Hour",
+            "Uses of label sets beyond a metric's limit of series. More than 0 means a label with too many values.",
+            "short",
+            (Query('sum by (job) (increase(hagane_exporter_dropped_total{job=~"$job"}[1h]))', "{{job}}"),),
+            width=6,
+            limit=1,
+        ),
+    ),
+)
+
+ROWS = (AGENTS, LLM, EXPORTER)
