@@ -11,7 +11,7 @@ from hagane.errors import SnapshotError
 
 # What cannot change and holds nothing that can: asked first, because most values are of these types.
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, complex})
-# The depth that a snapshot can hold.
+# Below what a snapshot can hold (128): an output is stored inside other containers.
 _DEEPEST = 100
 
 
