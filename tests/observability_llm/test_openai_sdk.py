@@ -45,7 +45,7 @@ def test_a_chat_completion(client, server, model, counted):
     assert answer.choices[0].message.content == "hello there"
     assert (counted.calls, counted.tokens, counted.guessed) == ({"success": 1}, (11, 3), (0, 0))
     assert counted.value("llm_request_total", provider="127.0.0.1") == 1
-    assert counted.first_tokens == 0
+    assert (counted.first_tokens, counted.value("llm_latency_seconds_count")) == (0, 1)
     assert server.requests == [("/v1/chat/completions", {"model": model, "messages": MESSAGES})]
 
 

@@ -105,10 +105,10 @@ def make_logger() -> Any:
         def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "error")
 
-        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start: Any, end: Any) -> None:
+        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "success")
 
-        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start: Any, end: Any) -> None:
+        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "error")
 
     return HaganeLogger()
