@@ -39,6 +39,7 @@ def wrap_chat(original: Any) -> Any:
     async def chat(self: Any, *args: Any, **kwargs: Any) -> Any:
         with measured(*_names(self), request=_messages(args, kwargs)) as call:
             response = await original(self, *args, **kwargs)
+            call.text_whole(lookup(response, "content"))
             call.reported(Tokens.reported(lookup(response, "usage")))
             return response
 

@@ -32,7 +32,7 @@ def describe(client: Any, url: str, body: Any) -> Described | None:
     )
 
 
-def _reader(hide: bool) -> Reader:  # noqa: FBT001, ARG001
+def _reader(hide: bool) -> Reader:
     def read(event: Any, call: Call) -> bool:
         kind = getattr(event, "type", "")
         if kind == "message_start":

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 from hagane.observability import standard, tracing
@@ -34,17 +34,22 @@ def status_of(error: BaseException | None) -> str:
 
 
 class Call:
-    """A call from its start to its one end. `request` is what was sent, looked at only if tokens must be guessed."""
+    """A call from its start to its one end. `request` is what was sent, looked at only if tokens must be guessed.
+
+    `follows`: its own layer does not hear of a stream that is given up, so it is cancelled when its part is.
+    """
 
     __slots__ = (
         "__weakref__",
         "_begun",
-        "_children",
+        "_counted",
         "_first",
         "_output_bytes",
         "_own",
+        "_parts",
         "_request",
         "_unended",
+        "follows",
         "model",
         "operation",
         "parent",
@@ -62,11 +67,14 @@ class Call:
         parent: Call | None = None,
         traced: bool = True,
         attributes: dict[str, Any] | None = None,
+        follows: bool = False,
     ) -> None:
         self.provider, self.model, self.operation = provider, model, operation
         self.parent = parent or current_call()
         self._request = request
-        self._own = self._children = NONE
+        self.follows = follows
+        self._own = self._counted = NONE
+        self._parts: list[Call] = []
         self._output_bytes = 0
         self._first: float | None = None
         self._unended = [True]
@@ -80,6 +88,8 @@ class Call:
                     "gen_ai.request.model": model,
                 }
                 self.span = tracing.start_span(f"{operation} {model}", {**named, **(attributes or {})}, kind="CLIENT")
+        else:
+            self.parent._parts.append(self)
         self._begun = time.perf_counter()
 
     @property
@@ -110,6 +120,11 @@ class Call:
             self.first_token()
             self._output_bytes += len(text.encode("utf-8", "replace"))
 
+    def text_whole(self, text: Any) -> None:
+        """Note the text of an answer that came in one piece."""
+        if isinstance(text, str):
+            self._output_bytes = len(text.encode("utf-8", "replace"))
+
     def reported(self, tokens: Tokens) -> None:
         """Note what the provider says was used; a later report wins where it says something."""
         self._own = self._own.updated(tokens)
@@ -122,7 +137,9 @@ class Call:
             return
         seconds = time.perf_counter() - self._begun
         if self.parent is not None:
-            self.parent._absorb(self)
+            if self.parent.follows and status == "cancelled":
+                self.parent.end(status)
+            self.parent._part_ended()
         else:
             with tracing.use(self.span):
                 self._count(status, seconds)
@@ -136,15 +153,18 @@ class Call:
     @property
     def tokens(self) -> Tokens:
         """The tokens of this call: its own report, else the sum of what its parts reported."""
-        return self._own or self._children
+        return self._own or reduce(Tokens.plus, (part.tokens for part in self._parts), NONE)
 
-    def _absorb(self, child: Call) -> None:
-        self._children = self._children.plus(child.tokens)
-        if not self._own:
-            self._output_bytes = max(self._output_bytes, child._output_bytes)
-        if self.ended and self.parent is None and child.tokens and not self._own:
-            # The part outlived the whole, which has been counted without it.
-            self._count_tokens(child.tokens)
+    @property
+    def _size(self) -> int:
+        return max([self._output_bytes, *(part._size for part in self._parts)])
+
+    def _part_ended(self) -> None:
+        if self.parent is not None:
+            self.parent._part_ended()
+        elif self.ended:
+            # A part has outlived the whole, which was counted without what has come since.
+            self._count_tokens(self.tokens.minus(self._counted))
 
     def _count(self, status: str, seconds: float) -> None:
         tokens = self.tokens
@@ -156,6 +176,7 @@ class Call:
             input_tokens=tokens.input or 0,
             output_tokens=tokens.output or 0,
         )
+        self._counted = tokens
         if self._first is not None:
             standard.llm_first_token(self.provider, self.model, self._first)
         self._count_cost(tokens)
@@ -163,6 +184,9 @@ class Call:
             self._estimate(tokens)
 
     def _count_tokens(self, tokens: Tokens) -> None:
+        if not tokens:
+            return
+        self._counted = self._counted.plus(tokens)
         standard.llm_tokens(self.provider, self.model, tokens.input or 0, tokens.output or 0)
         self._count_cost(tokens)
 
@@ -172,8 +196,8 @@ class Call:
             standard.llm_cost(self.provider, self.model, *cost)
 
     def _estimate(self, tokens: Tokens) -> None:
-        given = 0 if tokens.input is not None else estimate(_size(self._request))
-        taken = 0 if tokens.output is not None else estimate(self._output_bytes)
+        given = 0 if tokens.input is not None else estimate(_request_size(self._request))
+        taken = 0 if tokens.output is not None else estimate(self._size)
         if given or taken:
             standard.llm_estimated_tokens(self.provider, self.model, given, taken)
 
@@ -200,7 +224,7 @@ def _declare_once(provider: str, model: str) -> None:
         standard.declare_llm_cost(provider, model, price.currency)
 
 
-def _size(request: Any) -> int:
+def _request_size(request: Any) -> int:
     try:
         return text_bytes(request)
     except Exception:  # Whatever the request is made of: no guess is better than a failed call.

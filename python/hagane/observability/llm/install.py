@@ -39,6 +39,11 @@ class _Patches:
 
     def __init__(self) -> None:
         self._made: list[tuple[Any, str, Any, Any]] = []
+        self._live = True
+
+    def while_live(self, describe: Callable[..., Any]) -> Callable[..., Any]:
+        """Let `describe` know of no call once all is undone: another tool may have kept the replacement."""
+        return lambda *args: describe(*args) if self._live else None
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = vars(owner)[name]
@@ -47,6 +52,7 @@ class _Patches:
         self._made.append((owner, name, original, replacement))
 
     def undo(self) -> None:
+        self._live = False
         for owner, name, original, replacement in reversed(self._made):
             if vars(owner).get(name) is replacement:
                 setattr(owner, name, original)
@@ -125,16 +131,18 @@ def _patch_openai(module: Any, patches: _Patches) -> None:
     from hagane.observability.llm.openai_calls import describe
     from hagane.observability.llm.sdk import wrap_request
 
+    live = patches.while_live(describe)
     for name in ("SyncAPIClient", "AsyncAPIClient"):
-        patches.replace(getattr(module, name), "request", lambda original: wrap_request(original, describe))
+        patches.replace(getattr(module, name), "request", lambda original: wrap_request(original, live))
 
 
 def _patch_anthropic(module: Any, patches: _Patches) -> None:
     from hagane.observability.llm.anthropic_calls import describe
     from hagane.observability.llm.sdk import wrap_request
 
+    live = patches.while_live(describe)
     for name in ("SyncAPIClient", "AsyncAPIClient"):
-        patches.replace(getattr(module, name), "request", lambda original: wrap_request(original, describe))
+        patches.replace(getattr(module, name), "request", lambda original: wrap_request(original, live))
 
 
 def _patch_litellm(module: Any, _: _Patches) -> None:
@@ -146,7 +154,7 @@ def _patch_litellm(module: Any, _: _Patches) -> None:
     def undo() -> None:
         # LiteLLM hands its callbacks on to several lists on first use.
         for name in dir(module):
-            if name.endswith("callbacks") or name.endswith("callback"):
+            if name.endswith(("callbacks", "callback")):
                 listed = getattr(module, name, None)
                 while isinstance(listed, list) and logger in listed:
                     listed.remove(logger)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from hagane.observability.llm.call import Call
-from hagane.observability.llm.usage import Tokens, lookup
+from hagane.observability.llm.usage import Tokens, answer_text, lookup
 
 __all__ = ["call_of_litellm", "make_logger"]
 
@@ -61,8 +61,7 @@ class _Calls:
         tokens = Tokens.reported(lookup(response, "usage"))
         if not call.tokens and tokens and _is_exact(details):
             call.reported(tokens)
-        if details.get("stream") and not call.tokens:
-            _read_text(response, call)
+        call.text_whole(answer_text(response))
         error = details.get("exception")
         call.end(status, error if isinstance(error, BaseException) else None if status == "success" else status)
 
@@ -72,7 +71,8 @@ class _Calls:
         kind = str(details.get("call_type") or "")
         operation = "embeddings" if "embedding" in kind else "text_completion" if "text_comp" in kind else "chat"
         request = {"input": details.get("messages") or details.get("input")}
-        call = Call(str(provider), str(details.get("model") or "unknown"), operation=operation, request=request)
+        model = str(details.get("model") or "unknown")
+        call = Call(str(provider), model, operation=operation, request=request, follows=True)
         with self._lock:
             self._calls[key] = call
             while len(self._calls) > REMEMBERED:
@@ -85,13 +85,6 @@ def _is_exact(details: dict[str, Any]) -> bool:
         return True
     options = (details.get("optional_params") or {}).get("stream_options") or {}
     return bool(lookup(options, "include_usage")) or details.get("custom_llm_provider") in TELLS_USAGE
-
-
-def _read_text(response: Any, call: Call) -> None:
-    for choice in lookup(response, "choices") or ():
-        text = lookup(lookup(choice, "message"), "content")
-        if isinstance(text, str):
-            call.text(text)
 
 
 def make_logger() -> Any:
@@ -112,10 +105,10 @@ def make_logger() -> Any:
         def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "error")
 
-        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start: Any, end: Any) -> None:
+        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "success")
 
-        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start: Any, end: Any) -> None:
+        async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             calls.end(kwargs, response_obj, "error")
 
     return HaganeLogger()

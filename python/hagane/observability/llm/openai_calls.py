@@ -56,7 +56,7 @@ def _asking_for_usage(body: dict[str, Any]) -> dict[str, Any] | None:
     return None  # The caller has decided.
 
 
-def _chunk_reader(hide: bool) -> Reader:  # noqa: FBT001
+def _chunk_reader(hide: bool) -> Reader:
     def read(chunk: Any, call: Call) -> bool:
         usage = getattr(chunk, "usage", None)
         choices = getattr(chunk, "choices", None) or ()
@@ -75,7 +75,7 @@ def _chunk_reader(hide: bool) -> Reader:  # noqa: FBT001
     return read
 
 
-def _response_reader(hide: bool) -> Reader:  # noqa: FBT001, ARG001
+def _response_reader(hide: bool) -> Reader:
     def read(event: Any, call: Call) -> bool:
         kind = str(getattr(event, "type", ""))
         if kind.endswith(".delta"):

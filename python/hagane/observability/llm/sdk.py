@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -17,7 +18,7 @@ from typing import Any
 from hagane.observability.llm.call import Call
 from hagane.observability.llm.litellm_calls import call_of_litellm
 from hagane.observability.llm.streams import Reader, is_stream, on_close, watch_stream
-from hagane.observability.llm.usage import Tokens, lookup
+from hagane.observability.llm.usage import Tokens, answer_text, lookup
 
 __all__ = ["Described", "wrap_request"]
 
@@ -72,7 +73,7 @@ class _Begun:
         )
 
     def refused_to_tell_usage(self, error: BaseException) -> bool:
-        """Whether the server did not understand the request for usage, so that the caller's own request is to be sent."""
+        """Whether the server may have stumbled over the question, so that the caller's own request is to be sent."""
         return self.asks and getattr(error, "status_code", None) in (400, 422)
 
     def without_usage(self) -> None:
@@ -103,6 +104,7 @@ class _Begun:
 
     def _note(self, parsed: Any) -> None:
         self.call.reported(Tokens.reported(lookup(parsed, "usage")))
+        self.call.text_whole(answer_text(parsed))
         self.call.span.set(
             {"gen_ai.response.model": lookup(parsed, "model"), "gen_ai.response.id": lookup(parsed, "id")}
         )
@@ -115,24 +117,33 @@ class _Begun:
                 self._note(json.loads(http.content))
             self.call.end("success")
             return
-        call = self.call
+        call, state = self.call, _RawState()
+        target = weakref.ref(http)
 
         def closed() -> None:
-            call.end("success" if http_is_read() else "cancelled")
+            if not state.parsing and not state.streams:
+                # Read by the caller in pieces: how far is not known, only whether reading was begun.
+                call.end("success" if getattr(target(), "is_stream_consumed", False) else "cancelled")
 
-        def http_is_read() -> bool:
-            return bool(getattr(http, "is_stream_consumed", False))
+        _on_parse(raw, state, lambda parsed: self._watch_parsed(parsed, state))
+        on_close(http, closed)
+        weakref.finalize(http, closed)
 
-        _on_parse(raw, lambda parsed: self._watch_parsed(parsed, started))
-        started: list[bool] = []
-        on_close(http, lambda: None if started else closed())
-
-    def _watch_parsed(self, parsed: Any, started: list[bool]) -> None:
+    def _watch_parsed(self, parsed: Any, state: _RawState) -> None:
         if not is_stream(parsed):
             self._note(parsed)
-        elif not started:
-            started.append(True)
+            self.call.end("success")
+        elif not state.streams:
+            state.streams = True
             watch_stream(parsed, self.call, self.described.reader(self.asks))
+
+
+@dataclass
+class _RawState:
+    """`parsing`: the SDK reads, and closes, the body itself; `streams`: the call ends with the stream it gave."""
+
+    parsing: bool = False
+    streams: bool = False
 
 
 _refusing: set[str] = set()
@@ -143,7 +154,7 @@ def _server(client: Any) -> str:
     return str(getattr(client, "base_url", ""))
 
 
-def _on_parse(raw: Any, parsed: Callable[[Any], None]) -> None:
+def _on_parse(raw: Any, state: _RawState, parsed: Callable[[Any], None]) -> None:
     original = raw.parse
 
     def told(result: Any) -> Any:
@@ -154,11 +165,19 @@ def _on_parse(raw: Any, parsed: Callable[[Any], None]) -> None:
         return result
 
     def parse(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        return awaited(result) if inspect.isawaitable(result) else told(result)
+        state.parsing = True
+        try:
+            result = original(*args, **kwargs)
+            return awaited(result) if inspect.isawaitable(result) else told(result)
+        finally:
+            state.parsing = False
 
     async def awaited(result: Any) -> Any:
-        return told(await result)
+        state.parsing = True
+        try:
+            return told(await result)
+        finally:
+            state.parsing = False
 
     raw.parse = parse
 

@@ -1,12 +1,11 @@
 """Watching a stream that an SDK has returned, from within: it stays the very object that the caller expects.
 
-Only the iterator inside it is replaced, and the `close` of its HTTP response is listened to. A stream ends once: read to
-its end, failed, cancelled, closed, or dropped unread.
+Only the iterator inside it is replaced, and the `close` of its HTTP response is listened to. A stream ends once: read
+to its end, failed, cancelled, closed, or dropped unread.
 """
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -122,8 +121,7 @@ def watch_stream(stream: Any, call: Call, read: Reader) -> None:
 
 def on_close(response: Any, closed: Callable[[], None]) -> None:
     """Call `closed` when an HTTP response is closed, whichever way."""
-    name = "aclose" if asyncio.iscoroutinefunction(getattr(type(response), "aclose", None)) else "close"
-    for method in {name, "close"}:
+    for method in ("close", "aclose"):
         with suppress(AttributeError, TypeError):
             _listen(response, method, closed)
 

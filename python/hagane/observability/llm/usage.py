@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["NONE", "Tokens", "estimate", "lookup", "text_bytes"]
+__all__ = ["NONE", "Tokens", "answer_text", "estimate", "lookup", "text_bytes"]
 
 # Bytes of UTF-8 per token: near the mean of common tokenizers for English, and of the right order for others.
 BYTES_PER_TOKEN = 4
+# Where requests keep their text.
+TEXTS = ("messages", "system", "instructions", "prompt", "input", "content", "text")
 
 
 class Tokens(NamedTuple):
@@ -42,6 +44,13 @@ class Tokens(NamedTuple):
             self.cached + other.cached,
             self.cache_write + other.cache_write,
         )
+
+    def minus(self, other: Tokens) -> Tokens:
+        """What is in this and was not in `other`; NONE where there is nothing more."""
+        given = max(0, (self.input or 0) - (other.input or 0))
+        taken = max(0, (self.output or 0) - (other.output or 0))
+        cached, written = max(0, self.cached - other.cached), max(0, self.cache_write - other.cache_write)
+        return Tokens(given, taken, cached, written) if given or taken else NONE
 
     @classmethod
     def reported(cls, usage: Any) -> Tokens:
@@ -80,6 +89,15 @@ def _sum(left: int | None, right: int | None) -> int | None:
     return right if left is None else left if right is None else left + right
 
 
+def answer_text(answer: Any) -> str:
+    """The text of a whole answer in OpenAI's or Anthropic's shape; empty where there is none."""
+    parts = [lookup(lookup(choice, "message"), "content") for choice in lookup(answer, "choices") or ()]
+    blocks = lookup(answer, "content")
+    if isinstance(blocks, list):
+        parts += [lookup(block, "text") for block in blocks]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
 def estimate(size: int) -> int:
     """Guess the tokens of a text of `size` bytes, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
@@ -90,7 +108,7 @@ def text_bytes(content: Any, depth: int = 8) -> int:
     if isinstance(content, str):
         return len(content.encode("utf-8", "replace"))
     if depth and isinstance(content, Mapping):
-        return sum(text_bytes(content.get(name), depth - 1) for name in ("content", "text", "prompt", "input"))
+        return sum(text_bytes(content.get(name), depth - 1) for name in TEXTS)
     if depth and isinstance(content, (list, tuple)):
         return sum(text_bytes(part, depth - 1) for part in content)
     # A message as an object: AgentFlow's, or a reply that was appended to the conversation as it came.
