@@ -95,7 +95,11 @@ def test_errors_of_the_model_fire_alerts_that_reach_the_webhook_and_end_with_the
 
 
 def test_a_target_that_is_gone_fires_an_alert_with_its_name(running):
+    pattern = f"(?m)^firing HaganeTargetDown instance={re.escape(running.demo)} .*$"
+    # It was down before the demo began, too.
+    wait_for("no such alert", lambda: ("HaganeTargetDown", running.demo) not in running.stack.alerts())
+    before = len(re.findall(pattern, running.stack.log("receiver")))
     running.stack.stop("demo")
-    line = received(running, f"firing HaganeTargetDown instance={re.escape(running.demo)} .*")
-    assert line.endswith("job=hagane severity=critical: A target does not answer")
+    lines = wait_for("one more", lambda: re.findall(pattern, running.stack.log("receiver"))[before:])
+    assert lines[0].endswith("job=hagane severity=critical: A target does not answer")
     assert not running.stack.query(f'up{{instance="{running.application}"}} == 0')
