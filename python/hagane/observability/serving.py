@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import warnings
 from contextlib import suppress
@@ -50,13 +49,19 @@ def serve_metrics(
     )
     _leave_listeners_to_the_parent_on_fork()
     server = _core.start_metrics_server(exporter, host, port, certificate, key)
-    if bearer_token is None and not ipaddress.ip_address(server.host).is_loopback:
+    if bearer_token is None and not _is_loopback(server.host):
         warnings.warn(
             f"anyone who reaches {server.url} can read the metrics; pass bearer_token= or listen on 127.0.0.1",
             RuntimeWarning,
             stacklevel=2,
         )
     return server
+
+
+def _is_loopback(address: str) -> bool:
+    import ipaddress
+
+    return ipaddress.ip_address(address).is_loopback
 
 
 @cache
