@@ -40,7 +40,7 @@ def test_every_value_arrives_in_the_format_that_prometheus_asks_for(collector, t
         serve_metrics(collector=collector) as server,
         prometheus(tmp_path, job(server), features=features) as started,
     ):
-        assert started.value('hagane_exporter_scrapes_total{status="200",format="%s"} > 1' % used) > 1
+        assert started.value(f'hagane_exporter_scrapes_total{{status="200",format="{used}"}} > 1') > 1
         arrived = {sample["metric"]["path"]: float(sample["value"][1]) for sample in started.vector("hits_total")}
         assert arrived == {value: amount for amount, value in enumerate(HARD_VALUES, 1)}
         assert started.value("depth") == float("-inf")
