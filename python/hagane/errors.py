@@ -11,6 +11,7 @@ __all__ = [
     "HaganeError",
     "LeaseLost",
     "MetricError",
+    "MetricsDirectoryError",
     "MetricsPushError",
     "MetricsServerError",
     "ModelError",
@@ -99,6 +100,10 @@ class MetricError(HaganeError, ValueError):
 
 class ModelError(HaganeError):
     """A language model could not be reached or gave no usable answer."""
+
+
+class MetricsDirectoryError(HaganeError, OSError):
+    """The directory of multi-process metrics cannot be used; the message names it, `errno` is the system's."""
 
 
 class MetricsServerError(HaganeError, OSError):

@@ -209,6 +209,16 @@ impl<C: Cell> Family<C> {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// How many series it may have.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether `series` is the one for label sets beyond the limit.
+    pub fn is_overflow(&self, series: &Arc<Series<C>>) -> bool {
+        self.overflow.get().is_some_and(|overflow| Arc::ptr_eq(overflow, series))
+    }
+
     /// The series of these labels, created at zero if it is new.
     pub fn series(&self, given: LabelSet<'_>) -> Result<Arc<Series<C>>, MetricError> {
         let pairs = resolve(&self.name, self.label_names(), given)?;

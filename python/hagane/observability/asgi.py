@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hagane import _core
-from hagane.observability.metrics import MetricsCollector, get_metrics
+from hagane.observability._exporter import make_exporter
+from hagane.observability.metrics import MetricsCollector
 
 __all__ = ["metrics_app", "mount_metrics"]
 
@@ -25,18 +26,15 @@ def metrics_app(
     bearer_token: str | None = None,
     created: bool = False,
     process_metrics: bool | None = None,
-    own_metrics: bool = True,
+    own_metrics: bool | None = None,
 ) -> ASGIApp:
     """Return an ASGI app that answers GET and HEAD with the metrics, whatever the path it is mounted at.
 
-    Arguments and formats are those of `serve_metrics`. Raises `MetricError` for a token that no header can carry.
+    Arguments and formats are those of `serve_metrics`; in multi-process mode, where each worker answers for all, the
+    exporter's own metrics are left out too unless they are asked for. Raises `MetricError` for a token that no header can carry.
     """
-    exporter = _core.MetricsExporter(
-        (collector or get_metrics())._registry,
-        bearer_token,
-        created,
-        collector is None if process_metrics is None else process_metrics,
-        own_metrics,
+    exporter = make_exporter(
+        collector, bearer_token, created=created, process_metrics=process_metrics, own_metrics=own_metrics
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,17 +58,21 @@ def mount_metrics(
     bearer_token: str | None = None,
     created: bool = False,
     process_metrics: bool | None = None,
-    own_metrics: bool = True,
+    own_metrics: bool | None = None,
 ) -> None:
     """Add GET `path` to a FastAPI or Starlette application; it stays out of the OpenAPI schema.
 
-    Other arguments are those of `metrics_app`. Raises `TypeError` if `app` has no `add_route`, as those two have.
+    It comes before the routes that are there, so that one which takes every path does not hide it. Other arguments
+    are those of `metrics_app`. Raises `TypeError` for an application without Starlette's `router.routes`.
     """
-    if not callable(getattr(app, "add_route", None)):
+    routes = getattr(getattr(app, "router", None), "routes", None)
+    if not isinstance(routes, list):
         raise TypeError(
-            f"{type(app).__name__} has no add_route(): mount_metrics takes a FastAPI or Starlette application; "
-            "for others mount metrics_app()"
+            f"{type(app).__name__} has no router.routes: mount_metrics takes a FastAPI or Starlette application; "
+            "in others mount metrics_app()"
         )
+    from starlette.routing import Route
+
     exporter = metrics_app(
         collector=collector,
         bearer_token=bearer_token,
@@ -78,18 +80,11 @@ def mount_metrics(
         process_metrics=process_metrics,
         own_metrics=own_metrics,
     )
-    # A class is taken as an ASGI app where a function would be taken as a request handler.
-    app.router.routes.insert(0, _route(app, path, exporter))
-
-
-def _route(app: Any, path: str, exporter: ASGIApp) -> Any:
-    from starlette.routing import Route
-
-    return Route(path, _Endpoint(exporter), methods=None, include_in_schema=False)
+    routes.insert(0, Route(path, _Endpoint(exporter), include_in_schema=False))
 
 
 class _Endpoint:
-    """An ASGI app that is no function, so that Starlette does not take it for a request handler."""
+    """An ASGI app that is no function, which Starlette would take for a request handler."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

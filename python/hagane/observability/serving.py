@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import warnings
 from contextlib import suppress
@@ -10,7 +9,8 @@ from functools import cache
 
 from hagane import _core
 from hagane.errors import MetricsServerError
-from hagane.observability.metrics import MetricsCollector, get_metrics
+from hagane.observability._exporter import make_exporter
+from hagane.observability.metrics import MetricsCollector
 
 __all__ = ["serve_metrics"]
 
@@ -33,7 +33,7 @@ def serve_metrics(
     OpenMetrics or protobuf, and gzip, as the request accepts. `bearer_token` must come with each request;
     `certificate` and `key` (PEM files, both) make it HTTPS. An address beyond this machine without a token is a
     `RuntimeWarning`. `created` adds OpenMetrics' `_created` samples; `process_metrics` the `process_*` of this process
-    (unless told otherwise, with the process's own metrics and not with a collector given); `own_metrics` the
+    (unless told otherwise: without a collector, and not in multi-process mode); `own_metrics` the
     `hagane_exporter_*` of the exporter itself. A child made by `os.fork()` does not serve; it may call
     `serve_metrics` itself.
     Raises `MetricsServerError` (an `OSError`) if the port is taken, the address is none of this machine or the
@@ -41,22 +41,24 @@ def serve_metrics(
     """
     if (certificate is None) != (key is None):
         raise MetricsServerError("TLS needs both a certificate and its key: give certificate= and key=")
-    exporter = _core.MetricsExporter(
-        (collector or get_metrics())._registry,
-        bearer_token,
-        created,
-        collector is None if process_metrics is None else process_metrics,
-        own_metrics,
+    exporter = make_exporter(
+        collector, bearer_token, created=created, process_metrics=process_metrics, own_metrics=own_metrics
     )
     _leave_listeners_to_the_parent_on_fork()
     server = _core.start_metrics_server(exporter, host, port, certificate, key)
-    if bearer_token is None and not ipaddress.ip_address(server.host).is_loopback:
+    if bearer_token is None and not _is_loopback(server.host):
         warnings.warn(
             f"anyone who reaches {server.url} can read the metrics; pass bearer_token= or listen on 127.0.0.1",
             RuntimeWarning,
             stacklevel=2,
         )
     return server
+
+
+def _is_loopback(address: str) -> bool:
+    import ipaddress
+
+    return ipaddress.ip_address(address).is_loopback
 
 
 @cache

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::exemplars::exemplar as exemplar_of;
+use super::handles::Handle;
 use crate::bindings::error::metric_error;
 use crate::metrics::{Counter, Gauge, Histogram, Series};
 
@@ -74,6 +75,18 @@ impl HistogramChild {
         stats(py, Some(&self.0.cell))
     }
 }
+
+macro_rules! handles {
+    ($($handle:ident onto $cell:ident),*) => {$(
+        impl Handle for $handle {
+            type Cell = $cell;
+            fn onto(series: Arc<Series<$cell>>) -> Self {
+                Self(series)
+            }
+        }
+    )*};
+}
+handles!(CounterChild onto Counter, GaugeChild onto Gauge, HistogramChild onto Histogram);
 
 /// AgentFlow's shape: count, sum, avg, min, max, and per bound how many were at most that (none while it is empty).
 pub(super) fn stats<'py>(py: Python<'py>, histogram: Option<&Histogram>) -> PyResult<Bound<'py, PyDict>> {

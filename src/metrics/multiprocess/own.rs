@@ -145,6 +145,13 @@ impl State {
     }
 }
 
+impl Drop for Own {
+    // A mapping keeps its file's lock as a descriptor does. Handles that are left go on in memory of this process.
+    fn drop(&mut self) {
+        let _ = mmap::detach(self.words);
+    }
+}
+
 /// Where the cells of each series are.
 fn cells_of(words: &[u64]) -> Vec<std::ops::Range<usize>> {
     let content = Content::new(bytes_of(words)).ok().flatten();
