@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from monitoring_stack import wait_for
-from shipped_files import expressions, rule_name, rules
+from shipped_files import dashboard, expressions, filled_in, rule_name, rules
 
 pytestmark = pytest.mark.needs("prometheus", "alertmanager")
 
@@ -23,6 +23,14 @@ def has_number(vector: list[dict[str, Any]]) -> bool:
 @pytest.mark.parametrize(("title", "expression"), expressions(), ids=[title for title, _ in expressions()])
 def test_every_query_of_every_panel_returns_data(running, title, expression):
     wait_for(f"data of {title}: {expression}", lambda: has_number(running.stack.query(expression)))
+
+
+@pytest.mark.parametrize(("variable", "wanted"), [("job", {"hagane"}), ("agent", {"classify", "answer", "analyse"})])
+def test_the_choices_of_the_dashboard_are_there(running, variable, wanted):
+    asked = next(choice["query"] for choice in dashboard()["templating"]["list"] if choice["name"] == variable)
+    selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", filled_in(asked)).groups()
+    # What Grafana sends to Prometheus for label_values.
+    wait_for(asked, lambda: wanted <= set(running.stack.api(f"label/{label}/values", **{"match[]": selector})))
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules() if "record" in rule], ids=rule_name)

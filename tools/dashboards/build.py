@@ -50,6 +50,7 @@ def as_json(board: models.Dashboard) -> str:
 
 
 def _choice(name: str, query: str) -> dashboard.QueryVariable:
+    """A variable with all of its values chosen at first."""
     return (
         dashboard.QueryVariable(name)
         .label(name.capitalize())
@@ -60,6 +61,7 @@ def _choice(name: str, query: str) -> dashboard.QueryVariable:
         .multi(multi=True)
         .include_all(include_all=True)
         .all_value(".+")
+        .current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
 
 
