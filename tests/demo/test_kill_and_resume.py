@@ -178,6 +178,21 @@ def test_the_way_to_go_on_has_the_options_that_were_given(demo: Demo, undisturbe
     assert (demo.directory / "out" / "report.md").read_bytes() == undisturbed["report.md"]
 
 
+def test_a_reader_that_goes_away_leaves_a_run_that_goes_on(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while "step" not in process.stdout.readline():
+        assert process.poll() is None
+    process.stdout.close()
+    with process.stderr:
+        errors = process.stderr.read()
+    told = "hagane demo: the reader of the output has gone; go on with `hagane demo --resume`\n"
+    assert (process.wait(timeout=30), errors) == (1, told)
+    assert demo.run("--resume").returncode == 0
+    assert demo.report() == undisturbed
+
+
 def test_nothing_to_resume(demo: Demo) -> None:
     done = demo.run("--resume")
     assert done.returncode == 2

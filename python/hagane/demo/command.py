@@ -142,6 +142,8 @@ def _demo(arguments: argparse.Namespace, given: list[str]) -> int:
         return INTERRUPTED
     except (HaganeError, OSError, ValueError) as error:
         if isinstance(error, BrokenPipeError):
+            if record.resumable:
+                streams.complain(f"the reader of the output has gone; go on with `{again}`")
             raise
         streams.complain(_told(error) + (f"; then go on with `{again}`" if record.resumable else ""))
         return BAD_INPUT
