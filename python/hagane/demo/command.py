@@ -25,8 +25,8 @@ def run(arguments: Sequence[str] | None) -> int:
     streams.make_ready()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        arguments = _parser().parse_args(given)
-        return _demo(arguments, given) if arguments.command == "demo" else int(arguments.run(arguments))
+        options = _parser().parse_args(given)
+        return _demo(options, given) if options.command == "demo" else int(options.run(options))
     except BrokenPipeError:
         # Whoever read our output has gone; the run itself is in the database. Keep the exit from complaining too.
         streams.silence_stdout()
