@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hagane import _core
 from hagane.errors import SandboxError, SandboxUnavailable
-from hagane.observability import standard
+from hagane.observability import standard, tracing
 from hagane.sandbox.base import ExecutionResult, Isolation, ResourceLimits, SandboxConfig, SandboxProvider, Usage
 from hagane.sandbox.interpreter import current_interpreter
 
@@ -68,12 +68,13 @@ class LocalProvider(SandboxProvider):
         """
         request = self._request(code, timeout, packages, env, files)
         started = time.monotonic()
-        try:
-            outcome = await self._core.execute(request)
-        except SandboxError:
-            standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
-            raise
-        return self._result(outcome)
+        with tracing.sandbox_span(self.name) as span:
+            try:
+                outcome = await self._core.execute(request)
+            except SandboxError:
+                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+                raise
+            return self._result(outcome, span)
 
     def run(
         self,
@@ -87,12 +88,13 @@ class LocalProvider(SandboxProvider):
         """`execute` for scripts and notebooks: blocks this thread, needs no event loop. Raises the same."""
         request = self._request(code, timeout, packages, env, files)
         started = time.monotonic()
-        try:
-            outcome = self._core.execute_blocking(request)
-        except SandboxError:
-            standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
-            raise
-        return self._result(outcome)
+        with tracing.sandbox_span(self.name) as span:
+            try:
+                outcome = self._core.execute_blocking(request)
+            except SandboxError:
+                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+                raise
+            return self._result(outcome, span)
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes."""
@@ -120,9 +122,13 @@ class LocalProvider(SandboxProvider):
             disk=disk_mb << 20,
         )
 
-    def _result(self, outcome: _core.SandboxOutcome) -> ExecutionResult:
+    def _result(self, outcome: _core.SandboxOutcome, span: tracing.Span) -> ExecutionResult:
         error = _error(outcome)
-        standard.sandbox_run(self.name, _OUTCOMES.get(outcome.ending) or ("error" if error else "ok"), outcome.seconds)
+        ending = _OUTCOMES.get(outcome.ending) or ("error" if error else "ok")
+        standard.sandbox_run(self.name, ending, outcome.seconds)
+        span.set({"hagane.sandbox.outcome": ending, "process.exit.code": outcome.exit_code})
+        if ending != "ok":
+            span.fail(ending)
         level, mechanisms, unenforced = outcome.isolation
         return ExecutionResult(
             stdout=outcome.stdout.decode("utf-8", "backslashreplace"),
