@@ -12,7 +12,19 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, TypeVar
 
-__all__ = ["Span", "agent_span", "current_trace_exemplar", "span", "start_span", "use"]
+__all__ = [
+    "Span",
+    "agent_span",
+    "current_trace_exemplar",
+    "opens_agent_span",
+    "sandbox_span",
+    "span",
+    "stage_span",
+    "start_span",
+    "tool_span",
+    "use",
+    "workflow_span",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Attributes = Mapping[str, Any]
@@ -123,6 +135,28 @@ class span(use):  # noqa: N801  a context manager
 def agent_span(agent: str) -> span:
     """Open a span of one run of `agent`, with the gen_ai attributes of an agent."""
     return span(f"invoke_agent {agent}", {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent})
+
+
+def workflow_span(pipeline: str, run_id: str) -> Span:
+    """Start the span of one run of a pipeline; the caller ends it."""
+    names = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": pipeline, "hagane.run.id": run_id}
+    return start_span(f"invoke_workflow {pipeline}", names)
+
+
+def stage_span(stage: str, attempt: int) -> span:
+    """Open a span of one attempt of a stage, `attempt` from 1."""
+    return span(f"stage {stage}", {"hagane.stage.name": stage, "hagane.stage.attempt": attempt})
+
+
+def tool_span(tool: str) -> span:
+    """Open a span of one use of a tool by a model."""
+    names = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool, "gen_ai.tool.type": "function"}
+    return span(f"execute_tool {tool}", names)
+
+
+def sandbox_span(provider: str) -> span:
+    """Open a span of one run of code in a sandbox."""
+    return span(f"sandbox {provider}", {"hagane.sandbox.provider": provider})
 
 
 def opens_agent_span(name_of: Callable[[Any], str]) -> Callable[[Function], Function]:
