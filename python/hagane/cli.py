@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hagane import __version__
+from hagane.observability import command as serving
 
 if TYPE_CHECKING:
     from hagane.demo.session import Options, Outcome
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # an arrow must not end the demo on a terminal without one
     options = _parser().parse_args(arguments)
     try:
-        return _demo(options)
+        return int(options.run(options))
     except KeyboardInterrupt:
         print("hagane demo: interrupted; go on with `hagane demo --resume`", file=sys.stderr)
         return INTERRUPTED
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         "--llm", metavar="URL", help="OpenAI-compatible server instead of the script; key from OPENAI_API_KEY"
     )
     demo.add_argument("--model", metavar="NAME", help="the model to ask that server for")
+    demo.set_defaults(run=_demo)
+    serving.add_commands(commands)
     return parser
 
 
