@@ -138,6 +138,34 @@ print("ok")
     assert run(program) == "ok"
 
 
+def test_an_import_under_way_in_another_thread_is_waited_for(tmp_path):
+    (tmp_path / "openai").mkdir()
+    (tmp_path / "openai" / "__init__.py").write_text("")
+    (tmp_path / "openai" / "_base_client.py").write_text(
+        "import gate\ngate.loading.set()\nassert gate.go.wait(20)\n"
+        "class SyncAPIClient:\n    def request(self): ...\n"
+        "class AsyncAPIClient:\n    async def request(self): ...\n"
+    )
+    (tmp_path / "gate.py").write_text("import threading\nloading, go = threading.Event(), threading.Event()\n")
+    program = f"""
+import sys, threading
+sys.path.insert(0, {str(tmp_path)!r})
+import gate
+from hagane.observability.llm import instrument_llm
+importer = threading.Thread(target=lambda: __import__("openai._base_client"))
+importer.start()
+assert gate.loading.wait(20)
+threading.Timer(0.2, gate.go.set).start()
+report = instrument_llm(["openai"])
+importer.join()
+assert report.active == ["openai"], report
+import openai._base_client as home
+assert home.SyncAPIClient.request.__wrapped__
+print("ok")
+"""
+    assert run(program) == "ok"
+
+
 def test_a_package_of_an_unknown_make_is_reported_and_left_alone(tmp_path):
     (tmp_path / "openai").mkdir()
     (tmp_path / "openai" / "__init__.py").write_text("")
@@ -150,6 +178,25 @@ report = instrument_llm(["openai"])
 import openai._base_client as home
 assert "AsyncAPIClient" in report.failed["openai"], report
 assert not hasattr(home.SyncAPIClient.request, "__wrapped__")
+print("ok")
+"""
+    assert run(program) == "ok"
+
+
+def test_litellm_imported_late_is_measured_and_not_imported_by_it():
+    program = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+from hagane.observability.llm import instrument_llm, uninstrument_llm
+report = instrument_llm()
+assert "litellm" not in sys.modules and "litellm" in report.awaited
+import litellm
+assert {"litellm", "openai"} <= set(report.active), report
+ours = [one for one in litellm.callbacks if type(one).__name__ == "HaganeLogger"]
+assert len(ours) == 1
+uninstrument_llm()
+assert not [one for one in litellm.callbacks if type(one).__name__ == "HaganeLogger"]
 print("ok")
 """
     assert run(program) == "ok"

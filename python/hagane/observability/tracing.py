@@ -148,10 +148,10 @@ def stage_span(stage: str, attempt: int) -> span:
     return span(f"stage {stage}", {"hagane.stage.name": stage, "hagane.stage.attempt": attempt})
 
 
-def tool_span(tool: str, call_id: str | None = None) -> span:
+def tool_span(tool: str) -> span:
     """Open a span of one use of a tool by a model."""
     names = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool, "gen_ai.tool.type": "function"}
-    return span(f"execute_tool {tool}", {**names, "gen_ai.tool.call.id": call_id})
+    return span(f"execute_tool {tool}", names)
 
 
 def sandbox_span(provider: str) -> span:

@@ -39,6 +39,7 @@ pub async fn run(
         Ok(Err(Talk::Failed(error))) => Err(error),
         Ok(Ok(outcome)) => Ok(outcome),
         Err(_) => {
+            tracing::warn!(run, "init does not answer; killing it");
             supervisor.order(&Order::Kill { run }, &[])?;
             Err(SandboxError::Broken(format!("init did not answer within {deadline:?}")))
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
@@ -30,6 +31,17 @@ class AfterImport(MetaPathFinder):
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         return False
+
+    def settle(self, name: str) -> None:
+        """Wait for a module that another thread was already loading when it became awaited, past its finders.
+
+        To be called without any lock that a hook takes: the other thread may be waiting in a hook.
+        """
+        module = sys.modules.get(name)
+        if name in self._awaited and module is not None:
+            module = importlib.import_module(name)
+            if not _is_loading(module):
+                self._imported(module)
 
     def forget(self) -> None:
         """Await nothing any more."""

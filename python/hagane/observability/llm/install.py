@@ -83,6 +83,8 @@ def instrument_llm(parts: Iterable[str] = PARTS, *, declare: Sequence[tuple[str,
         for part in wanted:
             if part not in _report.active and part not in _report.awaited:
                 _begin(part)
+    for part in wanted:
+        _after.settle(_HOMES[part][0])
     for provider, model in declare:
         standard.declare_llm(provider, model)
     return _report

@@ -13,7 +13,7 @@ from hagane.observability.llm.usage import Tokens, answer_text, lookup
 
 __all__ = ["call_of_litellm", "make_logger"]
 
-REMEMBERED = 10_000
+REMEMBERED = 2_000
 # Providers whose own streams tell the usage; for others LiteLLM fills in its guess, unless usage was asked for.
 TELLS_USAGE = ("anthropic", "bedrock", "gemini", "vertex_ai", "vertex_ai_beta", "cohere", "cohere_chat")
 
