@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hagane import _core
 from hagane.errors import SandboxError, SandboxUnavailable
-from hagane.observability import standard
+from hagane.observability import standard, tracing
 from hagane.sandbox.base import ExecutionResult, Isolation, ResourceLimits, SandboxConfig, SandboxProvider, Usage
 from hagane.sandbox.interpreter import current_interpreter
 
@@ -70,9 +70,20 @@ class LocalProvider(SandboxProvider):
             ProviderError: the sandbox broke during the run.
         """
         request = self._request(code, timeout, packages, env, files)
+<<<<<<< HEAD
+        started = time.monotonic()
+        with tracing.sandbox_span(self.name) as span:
+            try:
+                outcome = await self._core.execute(request)
+            except SandboxError:
+                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+                raise
+            return self._result(outcome, span)
+=======
         with self._counting_failures():
             outcome = await self._core.execute(request)
         return self._result(outcome)
+>>>>>>> main
 
     def run(
         self,
@@ -93,12 +104,22 @@ class LocalProvider(SandboxProvider):
     def _counting_failures(self) -> Iterator[None]:
         """Count a run that ends without a result: the sandbox failed, or nobody waits for it any more."""
         started = time.monotonic()
+<<<<<<< HEAD
+        with tracing.sandbox_span(self.name) as span:
+            try:
+                outcome = self._core.execute_blocking(request)
+            except SandboxError:
+                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+                raise
+            return self._result(outcome, span)
+=======
         try:
             yield
         except BaseException as error:
             outcome = "sandbox_error" if isinstance(error, SandboxError) else "cancelled"
             standard.sandbox_run(self.name, outcome, time.monotonic() - started)
             raise
+>>>>>>> main
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes."""
@@ -126,9 +147,13 @@ class LocalProvider(SandboxProvider):
             disk=disk_mb << 20,
         )
 
-    def _result(self, outcome: _core.SandboxOutcome) -> ExecutionResult:
+    def _result(self, outcome: _core.SandboxOutcome, span: tracing.Span) -> ExecutionResult:
         error = _error(outcome)
-        standard.sandbox_run(self.name, _OUTCOMES.get(outcome.ending) or ("error" if error else "ok"), outcome.seconds)
+        ending = _OUTCOMES.get(outcome.ending) or ("error" if error else "ok")
+        standard.sandbox_run(self.name, ending, outcome.seconds)
+        span.set({"hagane.sandbox.outcome": ending, "process.exit.code": outcome.exit_code})
+        if ending != "ok":
+            span.fail(ending)
         level, mechanisms, unenforced = outcome.isolation
         return ExecutionResult(
             stdout=outcome.stdout.decode("utf-8", "backslashreplace"),
