@@ -109,6 +109,8 @@ class RunMeter:
 @final
 class MetricsRegistry:
     def __new__(cls, series_limit: int = ..., directory: str | PathLike[str] | None = None) -> MetricsRegistry: ...
+    @property
+    def shared(self) -> bool: ...
     def after_fork(self) -> None: ...
     def counter(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> CounterFamily: ...
     def gauge(
@@ -144,7 +146,36 @@ class MetricsServer:
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
-def start_metrics_server(registry: MetricsRegistry, host: str, port: int) -> MetricsServer: ...
+@final
+class MetricsExporter:
+    """Answers scrapes: status, headers and body, whoever carries them."""
+
+    def __new__(
+        cls,
+        registry: MetricsRegistry,
+        bearer_token: str | None = None,
+        created: bool = False,
+        process: bool = True,
+        own_metrics: bool = True,
+    ) -> MetricsExporter: ...
+    def answer(
+        self,
+        method: str,
+        authorization: str | None = None,
+        accept: str | None = None,
+        accept_encoding: str | None = None,
+    ) -> tuple[int, list[tuple[str, str]], bytes]: ...
+
+def start_metrics_server(
+    exporter: MetricsExporter,
+    host: str,
+    port: int,
+    certificate: str | PathLike[str] | None = None,
+    key: str | PathLike[str] | None = None,
+) -> MetricsServer: ...
+def encode_remote_write(
+    registry: MetricsRegistry, labels: Sequence[tuple[str, str]], timestamp: int, batch: int
+) -> list[bytes]: ...
 def inherited_metrics_files() -> list[int]: ...
 def abandon_inherited_servers() -> list[int]: ...
 

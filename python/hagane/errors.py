@@ -12,6 +12,7 @@ __all__ = [
     "LeaseLost",
     "MetricError",
     "MetricsDirectoryError",
+    "MetricsPushError",
     "MetricsServerError",
     "ModelError",
     "PipelineError",
@@ -107,3 +108,11 @@ class MetricsDirectoryError(HaganeError, OSError):
 
 class MetricsServerError(HaganeError, OSError):
     """The metrics listener cannot be opened; the message names the port and the remedy, `errno` is the system's."""
+
+
+class MetricsPushError(HaganeError, OSError):
+    """Metrics could not be pushed; `status` is the HTTP status of the last answer, None if there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 
 use super::error::metric_error;
-use crate::metrics::{
-    self, AnyFamily, Combine, DEFAULT_SERIES_LIMIT, Directory, Format, Registry, Server, Shelf, Source,
-};
+use crate::metrics::{AnyFamily, Combine, DEFAULT_SERIES_LIMIT, Directory, Format, Registry, Shelf, Source};
 
 mod children;
 mod exemplars;
@@ -19,6 +17,8 @@ mod families;
 mod handles;
 mod labels;
 mod meter;
+mod pushing;
+mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
 use handles::Handles;
@@ -32,10 +32,9 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<children::GaugeChild>()?;
     module.add_class::<children::HistogramChild>()?;
     module.add_class::<meter::RunMeter>()?;
-    module.add_class::<MetricsServer>()?;
-    module.add_function(wrap_pyfunction!(start_metrics_server, module)?)?;
+    serving::register(module)?;
+    pushing::register(module)?;
     module.add_function(wrap_pyfunction!(inherited_metrics_files, module)?)?;
-    module.add_function(wrap_pyfunction!(abandon_inherited_servers, module)?)?;
     module.add("METRICS_CONTENT_TYPE", Format::Text.content_type())
 }
 
@@ -44,6 +43,13 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 struct MetricsRegistry {
     registry: Arc<Registry>,
     directory: Option<Arc<Directory>>,
+}
+
+impl MetricsRegistry {
+    /// What the exporter shows of it.
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.registry) as Arc<dyn Source>
+    }
 }
 
 #[pymethods]
@@ -56,6 +62,12 @@ impl MetricsRegistry {
         let directory = directory.map(|path| Directory::open(&path)).transpose().map_err(metric_error)?;
         let shelf = directory.clone().map(|directory| directory as Arc<dyn Shelf>);
         Ok(Self { registry: Arc::new(Registry::on(series_limit, shelf)), directory })
+    }
+
+    /// Whether what it shows is the sum over several processes.
+    #[getter]
+    fn shared(&self) -> bool {
+        self.directory.is_some()
     }
 
     /// For a forked child, once it has closed `inherited_metrics_files`: its own file under all handles. Raises
@@ -127,72 +139,8 @@ impl MetricsRegistry {
 
     /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot())).unwrap_or_default())
+        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot(), false)).unwrap_or_default())
     }
-}
-
-/// A listener that answers GET /metrics until it is closed.
-#[pyclass(frozen, module = "hagane._core")]
-struct MetricsServer(Arc<Server>);
-
-#[pymethods]
-impl MetricsServer {
-    /// The address it listens on.
-    #[getter]
-    fn host(&self) -> String {
-        self.0.address().ip().to_string()
-    }
-
-    /// The port it listens on, also if 0 was asked for.
-    #[getter]
-    fn port(&self) -> u16 {
-        self.0.address().port()
-    }
-
-    /// Where the metrics are.
-    #[getter]
-    fn url(&self) -> String {
-        format!("http://{}/metrics", self.0.address())
-    }
-
-    /// Whether it no longer listens; true in a forked child, which does not inherit it.
-    #[getter]
-    fn closed(&self) -> bool {
-        !self.0.is_open()
-    }
-
-    /// Frees the port. Scrapes under way have a second to end; closing again does nothing.
-    fn close(&self, py: Python<'_>) {
-        if let Some(closing) = self.0.close() {
-            py.detach(|| closing.wait());
-        }
-    }
-
-    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
-        self.close(py);
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<MetricsServer {}{}>", self.url(), if self.closed() { ", closed" } else { "" })
-    }
-}
-
-/// A listener that shows `registry`. Raises MetricsServerError if it cannot be opened.
-#[pyfunction]
-fn start_metrics_server(py: Python<'_>, registry: &MetricsRegistry, host: &str, port: i64) -> PyResult<MetricsServer> {
-    let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
-    metrics::serve(Arc::clone(&registry.registry), address).map(MetricsServer).map_err(metric_error)
-}
-
-/// For a forked child: forgets the parent's servers and returns the descriptors that the child must close.
-#[pyfunction]
-fn abandon_inherited_servers() -> Vec<RawFd> {
-    metrics::abandon_inherited()
 }
 
 /// For a forked child: the descriptors of metrics files that it must close, as locks go with them.

@@ -147,6 +147,17 @@ pub enum MetricError {
         /// How many it has.
         runes: usize,
     },
+    /// The certificate or its key cannot be used.
+    #[error("cannot serve metrics over TLS with {}: {reason}; give a certificate chain and its key in PEM files", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The token could never be sent.
+    #[error("a bearer token must have at least one character, all of them visible ASCII, because a header carries it")]
+    Token,
     /// The listener's address cannot be understood.
     #[error("cannot serve metrics on {host:?}, port {port}: {reason}")]
     Address {

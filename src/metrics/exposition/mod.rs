@@ -1,7 +1,17 @@
 //! From what was measured to the bytes a scraper reads. Every encoder takes the same plain input.
 
+mod compress;
+pub(super) mod labels;
+mod negotiate;
 mod numbers;
+mod openmetrics;
+mod protobuf;
 mod text;
+pub(super) mod wire;
+
+pub use compress::gzip;
+pub use negotiate::{accepts_gzip, choose_format};
+pub(super) use numbers::bound_text;
 
 use std::borrow::Cow;
 
@@ -88,6 +98,10 @@ pub struct Exemplar {
 pub enum Format {
     /// Prometheus' text format 0.0.4.
     Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Delimited `io.prometheus.client.MetricFamily` messages, the only one with native histograms.
+    Protobuf,
 }
 
 impl Format {
@@ -95,13 +109,28 @@ impl Format {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
         }
     }
 
-    /// Everything in `families`, in their order.
-    pub fn encode(self, families: &[FamilySnapshot<'_>]) -> Vec<u8> {
+    /// A short name, as a label says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::OpenMetrics => "openmetrics",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    /// Everything in `families`, in their order. `created` adds `_created` samples where the format has them.
+    pub fn encode(self, families: &[FamilySnapshot<'_>], created: bool) -> Vec<u8> {
         match self {
             Self::Text => text::encode(families).into_bytes(),
+            Self::OpenMetrics => openmetrics::encode(families, created).into_bytes(),
+            Self::Protobuf => protobuf::encode(families),
         }
     }
 }

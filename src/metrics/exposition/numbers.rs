@@ -26,6 +26,13 @@ pub(super) fn push_bound(out: &mut String, bound: f64) {
     }
 }
 
+/// A bucket's bound by itself.
+pub(in crate::metrics) fn bound_text(bound: f64) -> String {
+    let mut out = String::new();
+    push_bound(&mut out, bound);
+    out
+}
+
 /// Most samples are small whole numbers, and this is most of an encoder's work.
 pub(super) fn push_integer(out: &mut String, value: i64) {
     if let digit @ 0..=9 = value {
@@ -42,7 +49,7 @@ pub(super) fn push_integer(out: &mut String, value: i64) {
     if value < 0 {
         out.push('-');
     }
-    out.push_str(str::from_utf8(&digits[at..]).unwrap_or_default());
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 #[cfg(test)]

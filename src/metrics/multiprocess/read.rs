@@ -77,7 +77,7 @@ impl Content {
             _ => {}
         }
         let used = head.get(USED).and_then(|used| usize::try_from(*used).ok()).ok_or(Unreadable::Truncated)?;
-        if used < HEAD || used > MOST_WORDS || bytes.len() / 8 < used {
+        if !(HEAD..=MOST_WORDS).contains(&used) || bytes.len() / 8 < used {
             return Err(Unreadable::Truncated);
         }
         bytes.truncate(used * 8);

@@ -20,7 +20,7 @@ fn count(registry: &Registry, name: &str, value: &str, amount: f64) {
 }
 
 fn shown(registry: &Registry) -> String {
-    String::from_utf8(Format::Text.encode(&registry.snapshot())).unwrap()
+    String::from_utf8(Format::Text.encode(&registry.snapshot(), false)).unwrap()
 }
 
 #[track_caller]
