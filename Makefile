@@ -51,7 +51,7 @@ $(BUILT): $(READY) $(SOURCES)
 
 $(READY): pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'no Python >= 3.10 with venv was found; on Debian: apt-get install python3-venv' >&2; exit 2; }
-	@command -v cargo >/dev/null || { echo 'cargo was not found; install a Rust toolchain (1.85 or newer)' >&2; exit 2; }
+	@command -v cargo >/dev/null || { echo 'cargo was not found; install a Rust toolchain (1.89 or newer)' >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev

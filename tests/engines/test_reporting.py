@@ -36,10 +36,10 @@ def value() -> Callable[..., float | None]:
 
 
 async def test_stages_gates_retries_and_rollbacks_are_counted(pipeline: str, value: Any) -> None:
-    analyst = Scripted({"n": 1}, {"n": 2}, {"n": 3}, name=f"{pipeline}-agent")
+    analyst = Scripted({"n": 0}, {"n": 1}, {"n": 2}, name=f"{pipeline}-agent")
     gates = [
-        QualityGate("soft", lambda r: r["n"] > 1, stages=["b"]),
-        QualityGate("hard", lambda r: r["n"] > 2, "rollback", stages=["b"]),
+        QualityGate("soft", lambda r: r["n"] > 0, stages=["b"]),
+        QualityGate("hard", lambda r: r["n"] != 1, "rollback", stages=["b"]),
         QualityGate("never", lambda r: 1, "skip", stages=["b"]),
     ]
     before = value("checkpoint_duration_seconds_count", store="memory") or 0
@@ -52,8 +52,8 @@ async def test_stages_gates_retries_and_rollbacks_are_counted(pipeline: str, val
     await engine.run({})
     stage_b = {"pipeline": pipeline, "stage": "b"}
     assert value("pipeline_stage_duration_seconds_count", **stage_b) == 3
-    assert value("pipeline_stage_retries_total", **stage_b) == 2
-    assert value("pipeline_rollbacks_total", pipeline=pipeline, stage="a") == 2
+    assert value("pipeline_stage_retries_total", **stage_b) == 1
+    assert value("pipeline_rollbacks_total", pipeline=pipeline, stage="a") == 1
     assert value("pipeline_rollbacks_total", **stage_b) == 0
     verdicts = {
         (gate, verdict): value("pipeline_gate_verdicts_total", pipeline=pipeline, gate=gate, verdict=verdict)
@@ -61,7 +61,7 @@ async def test_stages_gates_retries_and_rollbacks_are_counted(pipeline: str, val
         for verdict in ("passed", "failed", "error")
     }
     assert [verdicts["soft", "passed"], verdicts["soft", "failed"], verdicts["soft", "error"]] == [2, 1, 0]
-    assert [verdicts["hard", "passed"], verdicts["hard", "failed"], verdicts["never", "error"]] == [1, 2, 3]
+    assert [verdicts["hard", "passed"], verdicts["hard", "failed"], verdicts["never", "error"]] == [2, 1, 3]
     assert value("agent_execution_total", agent=f"{pipeline}-agent", status="success") == 3
     assert value("checkpoint_duration_seconds_count", store="memory") > before
 

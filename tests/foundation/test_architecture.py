@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -163,3 +164,14 @@ def test_no_tracked_file_names_a_developers_machine_or_a_registrys_host():
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
             found += [f"{name}:{number}: {line.strip()[:100]}" for place in PLACES if re.search(place, line)]
     assert found == []
+
+
+def test_no_dependency_needs_a_newer_rust_than_we_say():
+    command = ["cargo", "metadata", "--locked", "--offline", "--all-features", "--format-version=1"]
+    packages = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)["packages"]
+    needs = {package["name"]: version_of(package["rust_version"]) for package in packages if package["rust_version"]}
+    assert {name for name, version in needs.items() if version > needs["hagane"]} == set()
+
+
+def version_of(text):
+    return tuple(map(int, text.split("."))) + (0,) * (3 - len(text.split(".")))

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import corpus
 import pytest
 
-from hagane.errors import SandboxClosedError
-from hagane.sandbox import LocalProvider, ResourceLimits, SandboxConfig, get_sandbox
+from hagane import _core
+from hagane.errors import ProviderError, SandboxClosedError, SandboxStartError
+from hagane.observability import get_metrics
+from hagane.sandbox import (
+    ExecutionResult,
+    LocalProvider,
+    ResourceLimits,
+    SandboxConfig,
+    SandboxProvider,
+    get_sandbox,
+)
 
 
 @pytest.fixture
@@ -189,6 +201,74 @@ async def test_cancelling_the_task_kills_the_run(sandbox: LocalProvider) -> None
         await task
     assert corpus.leftovers() == []
     assert (await sandbox.execute("print(1)")).stdout == "1\n"
+
+
+async def test_a_supervisor_killed_in_the_middle_is_the_sandboxs_fault(sandbox: LocalProvider) -> None:
+    task = asyncio.create_task(sandbox.execute("import time; time.sleep(60)"))
+    while not corpus.leftovers(patience=0):
+        await asyncio.sleep(0.01)
+    for supervisor in [child for child in corpus.descendants(os.getpid()) if corpus._is_supervisor(child)]:
+        os.kill(supervisor, 9)
+    with pytest.raises(ProviderError, match="supervisor has ended"):
+        await task
+    assert (await sandbox.execute("print(1)")).stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "executable", "step"),
+    [
+        (["/nowhere/python"], sys.executable, "start the supervisor"),
+        (LocalProvider()._command, "/nowhere/python", "start /nowhere/python"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_which_step_failed(command: list[str], executable: str, step: str) -> None:
+    request = _core.SandboxRequest("pass", env={}, files={}, timeout=timedelta(seconds=9), memory=1 << 29, disk=1 << 20)
+    with pytest.raises(SandboxStartError, match=re.escape(step)):
+        _core.LocalSandbox(command, executable, []).execute_blocking(request)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"files": {"a": 5}}, "files: 'a' is int"),
+        ({"files": {"a": "x"}}, "files: 'a' is str"),
+        ({"env": {"A": 1}}, "env: 'A'"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        LocalProvider().run("print(1)", **arguments)
+
+
+async def test_a_cancelled_run_is_counted(sandbox: LocalProvider) -> None:
+    runs = get_metrics().counter("sandbox_execution_total")
+    before = runs.get(labels={"provider": "local", "outcome": "cancelled"})
+    task = asyncio.create_task(sandbox.execute("import time; time.sleep(60)"))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert runs.get(labels={"provider": "local", "outcome": "cancelled"}) == before + 1
+
+
+class Echo(SandboxProvider):
+    """A provider of somebody else's, with nothing but `execute`."""
+
+    async def execute(self, code: str, **options: Any) -> ExecutionResult:
+        await asyncio.sleep(0)
+        return ExecutionResult(stdout=code)
+
+
+async def test_every_provider_has_a_synchronous_twin_even_inside_a_running_loop() -> None:
+    assert Echo().run("hello").stdout == "hello"
+
+
+def test_what_the_sandbox_does_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="hagane")
+    _core._flush_logs()
+    LocalProvider().run("pass")
+    _core._flush_logs()
+    assert any(r.name.startswith("hagane.sandbox.local") and "supervisor started" in r.message for r in caplog.records)
 
 
 async def test_a_dead_supervisor_is_replaced(sandbox: LocalProvider) -> None:

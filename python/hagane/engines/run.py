@@ -99,6 +99,7 @@ class Run:
             self.progress.drop_from(self.pipeline.names, stage.name)
             self.progress.feedback[stage.name] = self._complaint
             self.journal.note("retry", **self._why(action), stage=stage.name, attempt=action.attempt)
+            standard.stage_retry(name, stage.name)
         elif action.kind == "rollback":
             origin = self.pipeline.names[action.origin or 0]
             self.progress.drop_from(self.pipeline.names, stage.name)
@@ -107,8 +108,6 @@ class Run:
             self.journal.note("rollback", **why, **to, from_stage=origin, to_stage=stage.name)
             standard.rollback(name, stage.name)
         self._attempt = action.attempt or 1
-        if self._attempt > 1:
-            standard.stage_retry(name, stage.name)
         self.journal.note("stage_started", stage=stage.name, attempt=self._attempt)
         await self._commit("running", f"before {stage.name}, attempt {self._attempt}")
 

@@ -23,7 +23,7 @@ AGENT_STATUSES = ("success", "error", "cancelled")
 LLM_STATUSES = ("success", "error", "cancelled")
 APPROVAL_STATUSES = ("approved", "rejected", "expired", "cancelled")
 GATE_VERDICTS = ("passed", "failed", "error")
-SANDBOX_OUTCOMES = ("ok", "error", "timeout", "killed", "memory_limit", "output_limit", "sandbox_error")
+SANDBOX_OUTCOMES = ("ok", "error", "timeout", "killed", "memory_limit", "output_limit", "sandbox_error", "cancelled")
 TOKEN_TYPES = ("input", "output")
 
 # 30 is an exact bound because the latency alert is at 30 s; the tail goes as far as such work really takes.
@@ -63,7 +63,12 @@ _ALL = (
         "counter", "pipeline_gate_verdicts_total", "Verdicts of quality gates.", ("pipeline", "gate", "verdict")
     ),
     Definition("counter", "pipeline_rollbacks_total", "Rollbacks, by the stage returned to.", ("pipeline", "stage")),
-    Definition("counter", "hitl_approval_total", "Requests for a human's approval, by answer.", ("action", "status")),
+    Definition(
+        "counter",
+        "hitl_approval_total",
+        "Requests for approval, by a person or a policy, by answer.",
+        ("action", "status"),
+    ),
     Definition("counter", "sandbox_execution_total", "Sandbox runs, by outcome.", ("provider", "outcome")),
     Definition(
         "histogram",

@@ -71,7 +71,7 @@ class SandboxConfig:
 class Isolation:
     """What held the code in.
 
-    `level` is `L3`, `L2` or `L1` (see SECURITY.md); `unenforced` names default limits that could not be enforced here.
+    `level` is one of SECURITY.md's; `unenforced` names default limits that could not be enforced here.
     """
 
     level: str
@@ -93,8 +93,9 @@ class ExecutionResult(Mapping[str, Any]):
 
     As a mapping it has the keys `stdout`, `stderr`, `exit_code` and `files`. `exit_code` is 124 for a timeout and
     128 + n for signal n. `error` is None or begins with its kind: `Timeout`, `MemoryLimit`, `OutputLimit`, `Killed`, or
-    the class name of an uncaught exception. `files` are those that the code made or changed in its working directory;
-    `skipped` names those that did not come back, and why.
+    the class name of an uncaught exception, which is the code's own word (one that is called as a kind reads
+    `uncaught Timeout`). `files` are those that the code made or changed in its working directory; `skipped` names those
+    that did not come back, and why.
     """
 
     stdout: str = ""
@@ -179,6 +180,27 @@ class SandboxProvider(ABC):
             ValueError: a file name that is not a plain relative path, or a limit that makes no sense.
             SandboxError: the sandbox itself failed.
         """
+
+    def run(
+        self,
+        code: str,
+        *,
+        timeout: float | None = None,
+        packages: list[str] | None = None,
+        env: dict[str, str] | None = None,
+        files: dict[str, bytes] | None = None,
+    ) -> ExecutionResult:
+        """`execute` for scripts and notebooks: blocks this thread until the run has ended. Raises the same.
+
+        This default runs `execute` in an event loop on a thread of its own, so it works inside a running loop too.
+        """
+        # Not at the top: importing the package must not load asyncio.
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        call = self.execute(code, timeout=timeout, packages=packages, env=env, files=files)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="hagane-run") as thread:
+            return thread.submit(asyncio.run, call).result()
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes. Doing it twice is fine."""

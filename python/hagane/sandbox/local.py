@@ -6,6 +6,8 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -41,12 +43,13 @@ class LocalProvider(SandboxProvider):
         super().__init__(config)
         if sys.platform != "linux":
             raise SandboxUnavailable(
-                f"no local sandbox here: it needs Linux and this is {sys.platform}. Use the docker provider"
+                f"no local sandbox here: it needs Linux and this is {sys.platform}. "
+                "Run it in a Linux container or virtual machine"
             )
         _check(self._config)
         executable, trees = current_interpreter()
-        command = [sys.executable, "-I", "-S", "-c", _BOOT, _core.__file__]
-        self._core = _core.LocalSandbox(command, executable, trees)
+        self._command = [sys.executable, "-I", "-S", "-c", _BOOT, _core.__file__]
+        self._core = _core.LocalSandbox(self._command, executable, trees)
         standard.declare_sandbox(self.name)
 
     async def execute(
@@ -67,12 +70,8 @@ class LocalProvider(SandboxProvider):
             ProviderError: the sandbox broke during the run.
         """
         request = self._request(code, timeout, packages, env, files)
-        started = time.monotonic()
-        try:
+        with self._counting_failures():
             outcome = await self._core.execute(request)
-        except SandboxError:
-            standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
-            raise
         return self._result(outcome)
 
     def run(
@@ -84,15 +83,22 @@ class LocalProvider(SandboxProvider):
         env: dict[str, str] | None = None,
         files: dict[str, bytes] | None = None,
     ) -> ExecutionResult:
-        """`execute` for scripts and notebooks: blocks this thread, needs no event loop. Raises the same."""
+        """See `SandboxProvider.run`; needs no event loop. Control-C kills the run."""
         request = self._request(code, timeout, packages, env, files)
+        with self._counting_failures():
+            outcome = self._core.execute_blocking(request)
+        return self._result(outcome)
+
+    @contextmanager
+    def _counting_failures(self) -> Iterator[None]:
+        """Count a run that ends without a result: the sandbox failed, or nobody waits for it any more."""
         started = time.monotonic()
         try:
-            outcome = self._core.execute_blocking(request)
-        except SandboxError:
-            standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
+            yield
+        except BaseException as error:
+            outcome = "sandbox_error" if isinstance(error, SandboxError) else "cancelled"
+            standard.sandbox_run(self.name, outcome, time.monotonic() - started)
             raise
-        return self._result(outcome)
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes."""
@@ -114,7 +120,7 @@ class LocalProvider(SandboxProvider):
         return _core.SandboxRequest(
             code,
             env=_checked_environment(env or {}),
-            files={name: bytes(content) for name, content in (files or {}).items()},
+            files=_checked_files(files or {}),
             timeout=_checked_timeout(self._config.timeout if timeout is None else timeout),
             memory=memory_mb << 20,
             disk=disk_mb << 20,
@@ -194,8 +200,18 @@ def _checked_timeout(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def _checked_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    for name, content in files.items():
+        # `bytes(5)` would be five NULs, so an int must not get that far.
+        if not isinstance(name, str) or not isinstance(content, (bytes, bytearray, memoryview)):
+            raise TypeError(f"files: {name!r} is {type(content).__name__}; names are str and contents bytes")
+    return {name: bytes(content) for name, content in files.items()}
+
+
 def _checked_environment(env: Mapping[str, str]) -> dict[str, str]:
     for name, value in env.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"env: {name!r} is {type(value).__name__}; names and values are str")
         if not name or "=" in name or "\0" in name or "\0" in value:
             raise ValueError(f"env: {name!r} is not a name=value pair that a process can have")
     return dict(env)

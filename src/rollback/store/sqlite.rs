@@ -74,6 +74,7 @@ impl Store for SqliteStore {
             transaction.execute("UPDATE threads SET epoch = epoch + 1 WHERE thread_id = ?1", [thread_id])?;
             query::head(transaction, thread_id)
         })
+        .inspect(|_| tracing::info!(thread = thread_id, "run taken over; who held it before can no longer write"))
     }
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {

@@ -86,6 +86,9 @@ impl LocalProvider {
             State::Running(supervisor) if supervisor.is_ours() && supervisor.is_alive() => {
                 return Ok(supervisor.clone());
             }
+            State::Running(supervisor) if supervisor.is_ours() => {
+                tracing::warn!("the supervisor has ended by itself; starting another");
+            }
             State::Running(_) | State::Idle => {}
         }
         let supervisor = Arc::new(Supervisor::start(&self.command)?);
@@ -123,6 +126,7 @@ impl Supervisor {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
+        tracing::debug!(pid = child.id(), "supervisor started");
         Ok(Self { child: Mutex::new(child), control: ours, owner: std::process::id() })
     }
 

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{DumpableBehavior, Pid, Signal};
@@ -27,8 +27,6 @@ use crate::sandbox::{Ending, Limits, Usage, files, protocol};
 pub const INNER_ID: u32 = 1000;
 
 const RUNNER: &str = include_str!("runner.py");
-/// How often the tree's memory is looked at.
-const WATCH: Duration = Duration::from_millis(20);
 
 /// What init inherits from the supervisor.
 pub struct Inheritance {
@@ -199,7 +197,7 @@ fn watch(
         if memory.exceeded().step("watch the memory")? {
             return Ok((Ending::OutOfMemory, memory.peak()));
         }
-        let wait = left.min(WATCH);
+        let wait = left.min(memory::INTERVAL);
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds = [PollFd::new(channel, PollFlags::IN), PollFd::new(signal, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {

@@ -109,7 +109,7 @@ fn furnish(view: &View) -> std::io::Result<()> {
     for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         symlink(target, Path::new("dev").join(name))?;
     }
-    fs::write("etc/passwd", "sandbox:x:1000:1000:sandbox:/sandbox/work:/bin/false\n")?;
+    fs::write("etc/passwd", "sandbox:x:1000:1000:sandbox:/tmp:/bin/false\n")?;
     fs::write("etc/group", "sandbox:x:1000:\n")?;
     fs::write("etc/hosts", "127.0.0.1 localhost\n")?;
     fs::write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")

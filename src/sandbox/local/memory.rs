@@ -5,6 +5,7 @@
 //! there and nowhere else: every such page lies on them, because the system call filter refuses the other kinds.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use super::jail::WORK;
 use super::sys;
@@ -17,7 +18,11 @@ const SOCKET_BUFFERS: u64 = 416 << 10;
 pub struct Watch {
     limit: u64,
     peak: u64,
+    next: Instant,
 }
+
+/// How often the tree is looked at. Not more often, whatever wakes init up: the code could make it spin.
+pub const INTERVAL: Duration = Duration::from_millis(20);
 
 impl Watch {
     /// A watch against `limit` bytes.
@@ -27,7 +32,7 @@ impl Watch {
     pub fn new(limit: u64) -> std::io::Result<Self> {
         fs::read_dir("/proc")?;
         sockets()?;
-        Ok(Self { limit, peak: 0 })
+        Ok(Self { limit, peak: 0, next: Instant::now() })
     }
 
     /// The highest sum seen, in bytes.
@@ -35,16 +40,21 @@ impl Watch {
         self.peak
     }
 
-    /// Whether the tree is over its limit now.
+    /// Whether the tree is over its limit, if it is time to look.
     ///
     /// # Errors
     /// If `/proc` cannot be read any more: the run must not go on unwatched.
     pub fn exceeded(&mut self) -> std::io::Result<bool> {
+        let now = Instant::now();
+        if now < self.next {
+            return Ok(false);
+        }
+        self.next = now + INTERVAL;
         let scratch = scratch_bytes()?;
         let buffers = sockets()? * SOCKET_BUFFERS;
         let mut total = processes()?.map(|pid| resident(&pid)).sum::<u64>() + scratch;
         if total + buffers > self.limit {
-            total = proportional_sum(processes()?) + scratch;
+            total = proportional_sum(processes()?, self.limit) + scratch;
         }
         // What the buffers could hold counts against the limit, but is no measurement.
         self.peak = self.peak.max(total);
@@ -86,7 +96,9 @@ fn resident(pid: &str) -> u64 {
 }
 
 /// The same with shared pages divided by those who share them, and memory of several processes counted once.
-fn proportional_sum(processes: impl Iterator<Item = String>) -> u64 {
+///
+/// Stops above `enough`: while the rest is looked at, it could grow.
+fn proportional_sum(processes: impl Iterator<Item = String>, enough: u64) -> u64 {
     let mut counted: Vec<String> = Vec::new();
     let mut sum = 0;
     for pid in processes {
@@ -94,6 +106,9 @@ fn proportional_sum(processes: impl Iterator<Item = String>) -> u64 {
         if !counted.iter().any(|other| sys::same_memory(other, &pid)) {
             sum += proportional(&pid);
             counted.push(pid);
+            if sum > enough {
+                break;
+            }
         }
     }
     sum

@@ -16,6 +16,7 @@ mod messages;
 mod remedy;
 mod run;
 mod seccomp;
+mod streams;
 pub mod supervisor;
 mod sys;
 mod view;

@@ -4,7 +4,7 @@ use super::sys::Fault;
 use crate::sandbox::SandboxError;
 
 const CONTAINER: &str = "Inside a container, start it with --security-opt seccomp=unconfined --security-opt \
-                         apparmor=unconfined --security-opt systempaths=unconfined, or use the docker provider";
+                         apparmor=unconfined --security-opt systempaths=unconfined";
 
 const MAPPING: &str = "Allow this process to map its own user and group into a user namespace";
 

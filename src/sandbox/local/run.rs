@@ -7,23 +7,20 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 use rustix::pipe::PipeFlags;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::net::{UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
 use tokio::sync::{Notify, watch};
 
 use super::host::Supervisor;
-use super::jail::WORK;
 use super::messages::{FromInit, Job, Order, PIECE, ToInit};
 use super::remedy;
-use crate::sandbox::output::Capped;
+use super::streams::{LONGEST_REPORT, read, uncaught};
 use crate::sandbox::protocol::{self, FrameError};
-use crate::sandbox::{Ending, Interpreter, Isolation, Limits, Outcome, Request, SandboxError, Uncaught, Usage};
+use crate::sandbox::{Ending, Interpreter, Isolation, Limits, Outcome, Request, SandboxError, Usage};
 
 /// For building the sandbox and for taking the files out, on a machine that is busy.
 const SLACK: Duration = Duration::from_secs(60);
-/// The longest report of an uncaught exception, in bytes.
-const LONGEST_REPORT: usize = 8 << 10;
 
 /// Run `request` in a sandbox of `supervisor`. Dropping the future kills the run.
 ///
@@ -42,6 +39,7 @@ pub async fn run(
         Ok(Err(Talk::Failed(error))) => Err(error),
         Ok(Ok(outcome)) => Ok(outcome),
         Err(_) => {
+            tracing::warn!(run, "init does not answer; killing it");
             supervisor.order(&Order::Kill { run }, &[])?;
             Err(SandboxError::Broken(format!("init did not answer within {deadline:?}")))
         }
@@ -128,6 +126,10 @@ async fn converse(
     let limits = request.limits.clone();
     let flood = Notify::new();
     let (over, wait) = watch::channel(false);
+    let gather = |stream, kept| {
+        let (over, limits, flood) = (wait.clone(), &limits, &flood);
+        async move { Ok::<_, Talk>(read(stream, kept, limits, flood, over).await?) }
+    };
     let Channel { reader, writer, .. } = &mut channel;
     let (heard, stdout, stderr, report) = tokio::try_join!(
         async {
@@ -138,9 +140,9 @@ async fn converse(
             let _ = over.send(true);
             Ok(heard)
         },
-        read(pipes.stdout, limits.output_kept, &limits, &flood, wait.clone()),
-        read(pipes.stderr, limits.output_kept, &limits, &flood, wait.clone()),
-        read(pipes.report, LONGEST_REPORT, &limits, &flood, wait.clone()),
+        gather(pipes.stdout, limits.output_kept),
+        gather(pipes.stderr, limits.output_kept),
+        gather(pipes.report, LONGEST_REPORT),
     )?;
     Ok(Outcome {
         ending: heard.ending,
@@ -186,9 +188,10 @@ async fn hand_over(writer: &mut OwnedWriteHalf, interpreter: &Interpreter, reque
     Ok(writer.flush().await?)
 }
 
-/// A minimal environment, and what the user adds to it.
+/// A minimal environment, and what the user adds to it. Home is not the working directory: what libraries keep there
+/// would come back as results.
 fn environment(added: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let minimal = [("HOME", WORK), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")];
+    let minimal = [("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")];
     let mut env: BTreeMap<String, String> = minimal.map(|(k, v)| (k.into(), v.into())).into();
     env.extend(added);
     env
@@ -255,49 +258,6 @@ fn unexpected(message: FromInit) -> Talk {
         FromInit::Failed(fault) => Talk::Failed(remedy::explain(fault)),
         other => Talk::Lost(FrameError::Malformed(format!("out of turn: {:?}", std::mem::discriminant(&other)))),
     }
-}
-
-/// Read a stream, keep its beginning, and sound the alarm when it is far too much.
-///
-/// Its end is where all who could write have closed it, or else where all of the code is dead: a child that the host
-/// forked at the wrong moment may hold a copy, and so may a socket that waits to be collected.
-async fn read(
-    mut stream: Receiver,
-    kept: usize,
-    limits: &Limits,
-    flood: &Notify,
-    mut over: watch::Receiver<bool>,
-) -> Result<Capped, Talk> {
-    let mut capped = Capped::new(kept);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let n = tokio::select! {
-            n = stream.read(&mut buffer) => n?,
-            // Directly: what the kernel has is what counts, not what the reactor has heard of.
-            _ = over.wait_for(|over| *over) => match rustix::io::read(&stream, &mut buffer) {
-                Err(rustix::io::Errno::AGAIN) => 0,
-                n => n.map_err(std::io::Error::from)?,
-            },
-        };
-        if n == 0 {
-            return Ok(capped);
-        }
-        capped.push(&buffer[..n]);
-        if capped.seen() > limits.output_killed {
-            flood.notify_one();
-        }
-    }
-}
-
-/// What the runner says about an uncaught exception: the name on the first line, then the text.
-fn uncaught(report: Capped) -> Option<Uncaught> {
-    let text = String::from_utf8_lossy(&report.into_kept()).into_owned();
-    let (kind, message) = text.split_once('\n').unwrap_or((&text, ""));
-    let is_name = |name: &str| {
-        name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_alphanumeric() || c == '_')
-    };
-    is_name(kind).then(|| Uncaught { kind: kind.into(), message: message.into() })
 }
 
 fn isolation(landlock: i32) -> Isolation {

@@ -19,8 +19,10 @@ use super::worker::Streams;
 use super::{jail, view};
 use crate::sandbox::{Interpreter, protocol};
 
-/// As root, the identity outside: a high one that no account uses, never 0.
-const OUTER_ID: u32 = 1_879_048_192;
+/// As root, the identities outside: high ones that no account uses, never 0. Each run has its own, because the kernel
+/// counts some things by user (queued signals, pages in pipes, descriptors on their way), and runs must not starve
+/// each other.
+const OUTER_IDS: std::ops::Range<u32> = 1_879_048_192..1_879_048_192 + (1 << 16);
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
@@ -150,7 +152,12 @@ fn clone_init(channel: &UnixStream, interpreter: &Interpreter, streams: Streams)
 
 fn map_identity(pid: Pid, root: bool) -> Result<(), Fault> {
     let (user, group) = if root {
-        (OUTER_ID, OUTER_ID)
+        let own = |file: &str| {
+            let path = format!("/proc/self/{file}");
+            let map = fs::read_to_string(&path).step(format!("read {path}"))?;
+            Ok(outer_id(&map, pid.as_raw_nonzero().get() as u32))
+        };
+        (own("uid_map")?, own("gid_map")?)
     } else {
         (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
     };
@@ -165,6 +172,27 @@ fn map_identity(pid: Pid, root: bool) -> Result<(), Fault> {
     write("gid_map", format!("{INNER_ID} {group} 1"))
 }
 
+/// The identity outside for the run of init `pid`, given the identity map of our own user namespace.
+///
+/// Where that has no high identities (root of a rootless container), the highest that there is: 0 only if it is the only
+/// one, and then it is an ordinary user's further out.
+fn outer_id(map: &str, pid: u32) -> u32 {
+    let wanted = OUTER_IDS.start + pid % (OUTER_IDS.end - OUTER_IDS.start);
+    let ranges = map.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().ok());
+        let (first, _, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        Some(first..=first.saturating_add(count.checked_sub(1)?))
+    });
+    let mut highest = 0;
+    for range in ranges {
+        if range.contains(&wanted) {
+            return wanted;
+        }
+        highest = highest.max(*range.end());
+    }
+    highest
+}
+
 /// Take the control socket from its place as standard input.
 ///
 /// # Errors
@@ -176,4 +204,23 @@ pub fn control_from_stdin() -> std::io::Result<OwnedFd> {
     let null = fs::File::open("/dev/null")?;
     sys::place(null.as_fd(), 0)?;
     Ok(control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_root_have_high_identities_of_their_own() {
+        let all = "         0          0 4294967295\n";
+        assert_eq!(outer_id(all, 7), OUTER_IDS.start + 7);
+        assert_ne!(outer_id(all, 7), outer_id(all, 8));
+        assert!(OUTER_IDS.contains(&outer_id(all, u32::MAX)));
+    }
+
+    #[test]
+    fn without_high_identities_the_highest_is_taken() {
+        assert_eq!(outer_id("0 1000 1\n1 100000 65536\n", 7), 65536);
+        assert_eq!(outer_id("0 1000 1\n", 7), 0);
+    }
 }

@@ -51,6 +51,7 @@ fn attempt(path: &Path) -> Result<Connection, Failure> {
     }
     // A file that can be read but not written is found out here, not at the first checkpoint.
     connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
+    tracing::debug!(path = %path.display(), created = empty, "checkpoint store opened");
     Ok(connection)
 }
 
