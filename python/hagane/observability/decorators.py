@@ -124,7 +124,14 @@ def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool)
         owned = agent_name(args[0]) if args and is_owner(args[0]) else name
         return _meters.get(owned) or _meter(owned)
 
-    return meter
+    def meter_of_name(args: tuple[Any, ...]) -> _Meter:
+        # The usual case, an object with a name that ran before, without a further call.
+        try:
+            return _meters.get(args[0].name) or meter(args)
+        except Exception:
+            return meter(args)
+
+    return meter_of_name if takes_self else meter
 
 
 def _parameters(func: Any) -> list[str]:
