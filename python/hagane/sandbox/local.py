@@ -70,20 +70,10 @@ class LocalProvider(SandboxProvider):
             ProviderError: the sandbox broke during the run.
         """
         request = self._request(code, timeout, packages, env, files)
-<<<<<<< HEAD
-        started = time.monotonic()
         with tracing.sandbox_span(self.name) as span:
-            try:
+            with self._counting_failures():
                 outcome = await self._core.execute(request)
-            except SandboxError:
-                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
-                raise
             return self._result(outcome, span)
-=======
-        with self._counting_failures():
-            outcome = await self._core.execute(request)
-        return self._result(outcome)
->>>>>>> main
 
     def run(
         self,
@@ -96,30 +86,21 @@ class LocalProvider(SandboxProvider):
     ) -> ExecutionResult:
         """See `SandboxProvider.run`; needs no event loop. Control-C kills the run."""
         request = self._request(code, timeout, packages, env, files)
-        with self._counting_failures():
-            outcome = self._core.execute_blocking(request)
-        return self._result(outcome)
+        with tracing.sandbox_span(self.name) as span:
+            with self._counting_failures():
+                outcome = self._core.execute_blocking(request)
+            return self._result(outcome, span)
 
     @contextmanager
     def _counting_failures(self) -> Iterator[None]:
         """Count a run that ends without a result: the sandbox failed, or nobody waits for it any more."""
         started = time.monotonic()
-<<<<<<< HEAD
-        with tracing.sandbox_span(self.name) as span:
-            try:
-                outcome = self._core.execute_blocking(request)
-            except SandboxError:
-                standard.sandbox_run(self.name, "sandbox_error", time.monotonic() - started)
-                raise
-            return self._result(outcome, span)
-=======
         try:
             yield
         except BaseException as error:
             outcome = "sandbox_error" if isinstance(error, SandboxError) else "cancelled"
             standard.sandbox_run(self.name, outcome, time.monotonic() - started)
             raise
->>>>>>> main
 
     async def close(self) -> None:
         """Kill what runs and refuse what comes."""
