@@ -16,9 +16,7 @@ from .clock import Row, alternately
 REGISTRY = rival.CollectorRegistry()
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0)
 TOTAL = rival.Counter("agent_execution", "Runs.", ["agent", "status"], registry=REGISTRY)
-SECONDS = rival.Histogram(
-    "agent_execution_duration_seconds", "Seconds.", ["agent"], buckets=BUCKETS, registry=REGISTRY
-)
+SECONDS = rival.Histogram("agent_execution_duration_seconds", "Seconds.", ["agent"], buckets=BUCKETS, registry=REGISTRY)
 
 
 def _documents(func: Any) -> Any:

@@ -59,14 +59,24 @@ def rows() -> list[Row]:
 def _collect(variable: str, fill: str, collect: str) -> float:
     with tempfile.TemporaryDirectory() as directory:
         environment = {**os.environ, variable: directory}
-        options: dict[str, Any] = {"env": environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        options: dict[str, Any] = {
+            "env": environment,
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "text": True,
+        }
         workers = [subprocess.Popen([sys.executable, "-c", fill + FILL], **options) for _ in range(PROCESSES)]
         try:
             for worker in workers:
                 assert worker.stdout is not None
                 worker.stdout.readline()
             done = subprocess.run(
-                [sys.executable, "-c", collect], env=environment, capture_output=True, text=True, check=True, timeout=600
+                [sys.executable, "-c", collect],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=600,
             )
         finally:
             for worker in workers:

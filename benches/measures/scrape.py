@@ -54,4 +54,6 @@ def _while_the_gil_is_held() -> Row:
         ctypes.PyDLL(None).read(asker.stdout.fileno(), ctypes.create_string_buffer(1), 1)
         said = asker.communicate(timeout=60)[1]
     took = json.loads(said)
-    return Row("scrape p50 while a C call holds the GIL (wall clock)", statistics.median(took) * 1e3, None, "", "ms", None, 2)
+    return Row(
+        "scrape p50 while a C call holds the GIL (wall clock)", statistics.median(took) * 1e3, None, "", "ms", None, 2
+    )
