@@ -93,6 +93,14 @@ bench: build ## run the benchmarks in benches/
 dashboards: $(READY) ## write the packaged Grafana dashboard anew from tools/dashboards
 	$(BIN)/python tools/dashboards
 
+.PHONY: bench-metrics
+bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLOW=DIR for AgentFlow's own; figures in .benchmarks/)
+	mkdir -p .benchmarks
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" CARGO_PROFILE_RELEASE_LTO=thin \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
+	rm -f $(BUILT)
+	$(BIN)/python benches/metrics.py --json .benchmarks/metrics.json $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
+
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)
 	python3 tools/services install

@@ -139,7 +139,7 @@ impl MetricsRegistry {
 
     /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| String::from_utf8_lossy(&Format::Text.encode(&self.registry.snapshot(), false)).into_owned())
+        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot(), false)).unwrap_or_default())
     }
 }
 

@@ -223,19 +223,20 @@ def test_a_directory_that_cannot_be_used_is_said_and_breaks_no_agent(tmp_path):
     taken.write_text("")
     program = """
 from hagane.errors import MetricsDirectoryError
-from hagane.observability import get_metrics, metrics_tracked, setup_metrics
+from hagane.observability import get_metrics, metrics_tracked, serve_metrics, setup_metrics
 @metrics_tracked(agent="a")
 def run():
     return "result"
 print(run(), get_metrics().counter("agent_execution_total").get({"agent": "a", "status": "success"}))
-try:
-    setup_metrics()
-except MetricsDirectoryError as error:
-    print(error.errno, error)
+for refuse in (setup_metrics, serve_metrics):
+    try:
+        refuse()
+    except MetricsDirectoryError as error:
+        print(error.errno, error)
 """
     done = run(taken / "below", program)
-    first, second = done.stdout.splitlines()
-    assert first == "result 1.0"
+    first, second, third = done.stdout.splitlines()
+    assert (first, third) == ("result 1.0", second)
     assert second.startswith("20 ")
     assert f"cannot keep metrics of several processes in {taken}/below" in second
     assert "only this process's own metrics are shown" in done.stderr

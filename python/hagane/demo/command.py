@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hagane.demo import streams
 from hagane.demo.timeline import Timeline, one_line, wants_colour
+from hagane.observability import command as serving
 from hagane.observability.monitoring import command as monitoring
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--llm", metavar="URL", help="OpenAI-compatible server instead of the script; key from OPENAI_API_KEY"
     )
     demo.add_argument("--model", metavar="NAME", help="the model to ask that server for")
+    serving.add_commands(commands)
     monitoring.add_commands(commands)
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hagane import _core
 from hagane.observability.metrics import MetricsCollector, get_metrics
+from hagane.observability.multiprocess import check_directory
 
 __all__ = ["make_exporter"]
 
@@ -20,7 +21,10 @@ def make_exporter(
 
     Several processes answer in turn for one sum: what only the one that answers knows would jump about, so it is left
     out there. A collector given is shown as it is, without the process that it lives in.
+    Raises `MetricsDirectoryError` if the process was told to share a directory and could not.
     """
+    if collector is None:
+        check_directory()
     registry = (collector or get_metrics())._registry
     if process_metrics is None:
         process_metrics = collector is None and not registry.shared

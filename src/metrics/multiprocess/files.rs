@@ -59,11 +59,12 @@ impl Opened {
         flock(&self.file, operation).is_ok()
     }
 
-    /// The whole content, unless it is longer than any file of cells.
-    pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
+    /// The whole content, unless it is longer than any file of cells, in the memory of `bytes`.
+    pub(super) fn read(&self, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        bytes.clear();
         let most = (MOST_WORDS * 8) as u64;
         let length = usize::try_from(self.file.metadata()?.len().min(most)).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(length + 1);
+        bytes.reserve(length + 1);
         (&self.file).take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

@@ -1,6 +1,7 @@
 //! Adding up what several processes hold.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use super::format::FamilyRecord;
@@ -13,41 +14,38 @@ use crate::metrics::labels::{escaped_length, is_rendered, render};
 use crate::metrics::registry::sample_names;
 
 /// Families and series of several sources, each series once.
-pub(super) struct Merged<'a> {
-    pub(super) families: Vec<MergedFamily<'a>>,
+pub(super) struct Merged {
+    pub(super) families: Vec<MergedFamily>,
     // Sample name -> the family that writes it: no two families may write the same.
     claims: HashMap<String, usize>,
     limit: usize,
 }
 
 /// One family.
-pub(super) struct MergedFamily<'a> {
-    pub(super) name: &'a str,
-    pub(super) help: &'a str,
+pub(super) struct MergedFamily {
+    pub(super) name: String,
+    pub(super) help: String,
     pub(super) kind: Kind,
     pub(super) combine: Combine,
     pub(super) open: bool,
     pub(super) bounds: Vec<f64>,
     pub(super) width: usize,
-    pub(super) labels: Vec<Label<'a>>,
+    pub(super) labels: Vec<Rc<str>>,
     /// `width` words for each of `labels`.
     pub(super) words: Vec<u64>,
-    places: HashMap<&'a str, usize>,
+    places: HashMap<Rc<str>, usize>,
     overflow: Option<usize>,
     limit: usize,
 }
 
-/// A series' rendered labels.
-pub(super) type Label<'a> = std::borrow::Cow<'a, str>;
-
-impl<'a> Merged<'a> {
+impl Merged {
     /// Nothing yet; at most `limit` series per family, further ones are counted in its overflow series.
     pub(super) fn new(limit: usize) -> Self {
         Self { families: Vec::new(), claims: HashMap::new(), limit }
     }
 
     /// Counts in the families of a registry of this process.
-    pub(super) fn add_family<C: Cell>(&mut self, family: &'a Family<C>) {
+    pub(super) fn add_family<C: Cell>(&mut self, family: &Family<C>) {
         let layout = C::layout(family.shape());
         let record =
             FamilyRecord { name: family.name(), help: family.help(), open: family.label_names().is_none(), layout };
@@ -55,30 +53,37 @@ impl<'a> Merged<'a> {
         let merged = &mut self.families[place];
         for (hint, series) in family.iter().enumerate() {
             let words = series.cell.words().iter().map(|word| word.load(Ordering::Relaxed));
-            merged.add(series.rendered(), hint, words);
+            // Its labels were checked when it was made.
+            let _ = merged.add(series.rendered().as_bytes(), hint, words);
         }
     }
 
-    /// Counts in all of a file, or nothing of it. A dead owner's gauges may be forgotten. Families that another has
-    /// already registered otherwise are left out; their number is returned.
-    pub(super) fn add_file(&mut self, content: &'a Content, dead: bool) -> Result<usize, Unreadable> {
-        let mut places: HashMap<u32, (Option<usize>, usize)> = HashMap::new();
+    /// Counts in a file. A dead owner's gauges may be forgotten. Families that another has already registered otherwise
+    /// are left out; their number is returned. After an error part of the file is counted: begin again without it.
+    pub(super) fn add_file(&mut self, content: &Content, dead: bool) -> Result<usize, Unreadable> {
+        let mut known: HashMap<u32, Known> = HashMap::new();
         let mut left_out = 0;
-        check(content)?;
         for record in content.records() {
             match record? {
                 Record::Family { number, record, bounds } => {
                     let place = self.place(&record, &bounds);
                     left_out += usize::from(place.is_none());
-                    places.insert(number, (place, 0));
+                    let forgotten =
+                        dead && record.layout.kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
+                    let place = place.filter(|_| !forgotten);
+                    known.insert(number, Known { kind: record.layout.kind, bounds: bounds.len(), place, next: 0 });
                 }
                 Record::Series { family, labels, cells } => {
-                    let Some((Some(place), hint)) = places.get_mut(&family) else { continue };
-                    let merged = &mut self.families[*place];
-                    if !(dead && merged.kind == Kind::Gauge && merged.combine.forgets_the_dead()) {
-                        merged.add(labels, *hint, cells.iter());
+                    let damaged = |what| Unreadable::Damaged(cells.first, what);
+                    let known = known.get_mut(&family).ok_or(damaged("a series of no family"))?;
+                    if !plausible(known.kind, known.bounds, cells) {
+                        return Err(damaged("cells that cannot be"));
                     }
-                    *hint += 1;
+                    if let Some(place) = known.place {
+                        let added = self.families[place].add(labels, known.next, cells.iter());
+                        added.ok_or(damaged("labels that are none"))?;
+                    }
+                    known.next += 1;
                 }
                 Record::Folded(_) => {}
             }
@@ -86,12 +91,16 @@ impl<'a> Merged<'a> {
         Ok(left_out)
     }
 
-    /// Whether every family of a file is as others have registered it, so that counting it in loses nothing.
+    /// Whether a file is right to its end and has every family as others have registered it, so that counting it in
+    /// loses nothing.
     pub(super) fn fits(&self, content: &Content) -> bool {
-        content.records().all(|record| match record {
-            Ok(Record::Family { record, bounds, .. }) => self.claimant(&record, &bounds).is_none_or(|(_, same)| same),
+        let same =
+            |record: &FamilyRecord<'_>, bounds: &[f64]| self.claimant(record, bounds).is_none_or(|(_, same)| same);
+        let families = content.records().all(|record| match record {
+            Ok(Record::Family { record, bounds, .. }) => same(&record, &bounds),
             record => record.is_ok(),
-        })
+        });
+        families && Merged::new(self.limit).add_file(content, true).is_ok()
     }
 
     /// Which family writes samples of these names already, and whether it is this very one.
@@ -104,20 +113,20 @@ impl<'a> Merged<'a> {
         Some((place, there.name == record.name && same_shape && same_mode))
     }
 
-    fn place(&mut self, record: &FamilyRecord<'a>, bounds: &[f64]) -> Option<usize> {
+    fn place(&mut self, record: &FamilyRecord<'_>, bounds: &[f64]) -> Option<usize> {
         let FamilyRecord { name, help, open, layout } = *record;
         if let Some((place, same)) = self.claimant(record, bounds) {
             let there = &mut self.families[place];
             if same && there.help.is_empty() {
-                there.help = help;
+                help.clone_into(&mut there.help);
             }
             return same.then_some(place);
         }
         let place = self.families.len();
         self.claims.extend(sample_names(name, layout.kind).map(|sample| (sample, place)));
         self.families.push(MergedFamily {
-            name,
-            help,
+            name: name.to_owned(),
+            help: help.to_owned(),
             kind: layout.kind,
             combine: layout.combine,
             open,
@@ -133,25 +142,12 @@ impl<'a> Merged<'a> {
     }
 }
 
-/// Reads a file to its end, so that one that is wrong anywhere counts nowhere.
-fn check(content: &Content) -> Result<(), Unreadable> {
-    let mut families: HashMap<u32, (Kind, usize)> = HashMap::new();
-    for record in content.records() {
-        match record? {
-            Record::Family { number, record, bounds } => {
-                families.insert(number, (record.layout.kind, bounds.len()));
-            }
-            Record::Series { family, labels: _, cells } => {
-                let known = families.get(&family);
-                let known = known.ok_or(Unreadable::Damaged(cells.first, "a series of no family"))?;
-                if !plausible(known.0, known.1, cells) {
-                    return Err(Unreadable::Damaged(cells.first, "cells that cannot be"));
-                }
-            }
-            Record::Folded(_) => {}
-        }
-    }
-    Ok(())
+/// A family of the file that is being read.
+struct Known {
+    kind: Kind,
+    bounds: usize,
+    place: Option<usize>,
+    next: usize,
 }
 
 fn width(kind: Kind, bounds: usize) -> usize {
@@ -162,23 +158,24 @@ fn width(kind: Kind, bounds: usize) -> usize {
     }
 }
 
-impl<'a> MergedFamily<'a> {
+impl MergedFamily {
     /// Counts in the words of a series. `hint`: where it is if the sources have their series in one order.
-    fn add(&mut self, labels: &'a str, hint: usize, words: impl Iterator<Item = u64>) {
+    /// `None` if these are no labels.
+    fn add(&mut self, labels: &[u8], hint: usize, words: impl Iterator<Item = u64>) -> Option<()> {
         let place = match self.labels.get(hint) {
-            Some(there) if there == labels => Some(hint),
-            _ => self.find_or_make(labels),
+            Some(there) if there.as_bytes() == labels => hint,
+            _ => self.find_or_make(std::str::from_utf8(labels).ok()?)?,
         };
-        let Some(place) = place else { return };
         let ours = &mut self.words[place * self.width..(place + 1) * self.width];
         match self.kind {
             Kind::Counter => ours.iter_mut().zip(words).for_each(|(ours, theirs)| *ours = sum(*ours, theirs)),
             Kind::Gauge => fold_gauge(self.combine, ours, words),
             Kind::Histogram => fold_histogram(ours, words),
         }
+        Some(())
     }
 
-    fn find_or_make(&mut self, labels: &'a str) -> Option<usize> {
+    fn find_or_make(&mut self, labels: &str) -> Option<usize> {
         if let Some(place) = self.places.get(labels) {
             return Some(*place);
         }
@@ -188,9 +185,7 @@ impl<'a> MergedFamily<'a> {
         if self.labels.len() >= self.limit && !labels.contains(OVERFLOW) {
             return Some(self.overflow(labels));
         }
-        let place = self.push(labels.into());
-        self.places.insert(labels, place);
-        Some(place)
+        Some(self.push(labels))
     }
 
     fn overflow(&mut self, labels: &str) -> usize {
@@ -198,12 +193,14 @@ impl<'a> MergedFamily<'a> {
         if let Some(place) = self.overflow.or_else(|| self.places.get(rendered.as_str()).copied()) {
             return place;
         }
-        let place = self.push(rendered.into());
+        let place = self.push(&rendered);
         self.overflow = Some(place);
         place
     }
 
-    fn push(&mut self, labels: Label<'a>) -> usize {
+    fn push(&mut self, labels: &str) -> usize {
+        let labels: Rc<str> = labels.into();
+        self.places.insert(Rc::clone(&labels), self.labels.len());
         self.labels.push(labels);
         self.words.resize(self.words.len() + self.width, 0);
         self.labels.len() - 1
@@ -212,7 +209,7 @@ impl<'a> MergedFamily<'a> {
     /// What the file's record of it says.
     pub(super) fn record(&self) -> FamilyRecord<'_> {
         let layout = Layout { kind: self.kind, combine: self.combine, bounds: &self.bounds };
-        FamilyRecord { name: self.name, help: self.help, open: self.open, layout }
+        FamilyRecord { name: &self.name, help: &self.help, open: self.open, layout }
     }
 }
 

@@ -69,57 +69,90 @@ impl Directory {
         files::held()
     }
 
-    fn read(&self, limit: usize) -> io::Result<Others> {
+    fn add_up(&self, own: &Registry) -> io::Result<Sum> {
+        // Files that turned out to be damaged when part of them had been counted: the next attempt leaves them out.
+        let mut damaged = Vec::new();
         for _ in 0..READS {
-            let others = self.read_once()?;
-            let now = totals::read(&self.path)?.ok().flatten();
-            if now.map(|totals| totals.generation()) == others.totals.as_ref().map(Content::generation) {
-                if !others.dead.is_empty() && totals::fold(&self.path, &others.dead, limit).is_err() {
+            let Some(sum) = self.attempt(own, &mut damaged)? else { continue };
+            if totals::read(&self.path)?.ok().flatten().map(|totals| totals.generation()) == sum.generation {
+                if !sum.dead.is_empty() && totals::fold(&self.path, &sum.dead, own.limit()).is_err() {
                     self.complain("dead processes' files cannot be added up; they are read one by one");
                 }
-                return Ok(others);
+                return Ok(sum);
             }
         }
         Err(io::Error::new(io::ErrorKind::WouldBlock, "the totals change all the time"))
     }
 
-    fn read_once(&self) -> io::Result<Others> {
-        let mut others = Others::default();
+    /// Reads everything once. `None`: a file is damaged, and now among the `damaged`.
+    fn attempt(&self, own: &Registry, damaged: &mut Vec<String>) -> io::Result<Option<Sum>> {
+        let mut sum = Sum::of(own);
+        sum.unreadable = damaged.len();
+        let mut folded = Vec::new();
         match totals::read(&self.path)? {
-            Ok(totals) => others.totals = totals,
-            Err(why) => self.leave(&mut others, TOTALS, &why),
+            _ if damaged.iter().any(|name| name == TOTALS) => {}
+            Err(why) => self.leave(&mut sum, TOTALS, &why),
+            Ok(None) => {}
+            Ok(Some(totals)) => {
+                sum.generation = Some(totals.generation());
+                folded = totals::folded(Some(&totals)).into_iter().map(str::to_owned).collect();
+                if !self.count_in(&mut sum, TOTALS, &totals, false, damaged) {
+                    return Ok(None);
+                }
+            }
         }
-        let own = self.own.name();
-        let folded: Vec<String> = totals::folded(others.totals.as_ref()).into_iter().map(str::to_owned).collect();
+        let own_name = self.own.name();
+        let mut memory = Vec::new();
         for (name, path) in cells_in(&self.path)? {
-            if name == own {
+            if name == own_name || damaged.contains(&name) {
                 continue;
             }
             let opened = match Opened::open(&path, OFlags::RDONLY) {
                 Ok(opened) => opened,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    self.leave(&mut others, &name, &error);
+                    self.leave(&mut sum, &name, &error);
                     continue;
                 }
             };
             // Asked first: a process that dies between the two questions is read whole, and called alive once more.
             let dead = opened.lock(FlockOperation::NonBlockingLockShared);
             if dead {
-                others.dead.push((name.clone(), path));
+                sum.dead.push((name.clone(), path));
             }
-            if !folded.contains(&name) {
-                match Content::new(opened.bytes()?) {
-                    Ok(content) => others.contents.extend(content.map(|content| (name, content, dead))),
-                    Err(why) => self.leave(&mut others, &name, &why),
+            if folded.contains(&name) {
+                continue;
+            }
+            match Content::new(opened.read(std::mem::take(&mut memory))?) {
+                Ok(None) => {}
+                Ok(Some(content)) => {
+                    sum.files[usize::from(dead)] += 1;
+                    if !self.count_in(&mut sum, &name, &content, dead, damaged) {
+                        return Ok(None);
+                    }
+                    memory = content.into_bytes();
                 }
+                Err(why) => self.leave(&mut sum, &name, &why),
             }
         }
-        Ok(others)
+        Ok(Some(sum))
     }
 
-    fn leave(&self, others: &mut Others, name: &str, why: &dyn std::fmt::Display) {
-        others.unreadable += 1;
+    fn count_in(&self, sum: &mut Sum, name: &str, content: &Content, dead: bool, damaged: &mut Vec<String>) -> bool {
+        match sum.merged.add_file(content, dead) {
+            Ok(0) => {}
+            Ok(_) => self.complain(&format!("the file {name} has metrics of other types, buckets or modes")),
+            Err(why) => {
+                self.complain(&format!("the file {name} is left out: {why}"));
+                damaged.push(name.to_owned());
+                return false;
+            }
+        }
+        true
+    }
+
+    fn leave(&self, sum: &mut Sum, name: &str, why: &dyn std::fmt::Display) {
+        sum.unreadable += 1;
         self.complain(&format!("the file {name} is left out: {why}"));
     }
 
@@ -130,13 +163,32 @@ impl Directory {
     }
 }
 
-/// What the other processes left or are writing.
-#[derive(Default)]
-struct Others {
-    totals: Option<Content>,
-    contents: Vec<(String, Content, bool)>,
+/// What all processes hold together.
+struct Sum {
+    merged: Merged,
+    // Of the totals that are in it.
+    generation: Option<u64>,
     dead: Vec<(String, PathBuf)>,
+    // Of processes that live, and of dead ones.
+    files: [usize; 2],
     unreadable: usize,
+}
+
+impl Sum {
+    fn of(own: &Registry) -> Self {
+        let mut merged = Merged::new(own.limit());
+        for family in own.iter() {
+            match family {
+                AnyFamily::Counter(family) => merged.add_family(family),
+                AnyFamily::Gauge(family) => merged.add_family(family),
+                AnyFamily::Histogram(family) => merged.add_family(family),
+            }
+        }
+        if let Some(drops) = own.drops().filter(|drops| drops.iter().next().is_some()) {
+            merged.add_family(drops);
+        }
+        Self { merged, generation: None, dead: Vec::new(), files: [1, 0], unreadable: 0 }
+    }
 }
 
 impl Shelf for Directory {
@@ -151,41 +203,17 @@ impl Shelf for Directory {
     }
 
     fn gather<'a>(&self, own: &'a Registry) -> Vec<FamilySnapshot<'a>> {
-        let others = self.read(own.limit()).unwrap_or_else(|error| {
+        let sum = self.add_up(own).unwrap_or_else(|error| {
             self.complain(&format!("the other processes' files cannot be read: {error}"));
-            Others { unreadable: 1, ..Others::default() }
+            Sum { unreadable: 1, ..Sum::of(own) }
         });
-        let mut merged = Merged::new(own.limit());
-        for family in own.iter() {
-            match family {
-                AnyFamily::Counter(family) => merged.add_family(family),
-                AnyFamily::Gauge(family) => merged.add_family(family),
-                AnyFamily::Histogram(family) => merged.add_family(family),
-            }
-        }
-        if let Some(drops) = own.drops().filter(|drops| drops.iter().next().is_some()) {
-            merged.add_family(drops);
-        }
-        let mut unreadable = others.unreadable;
-        let sources = others.contents.iter().map(|(name, content, dead)| (name.as_str(), content, *dead));
-        for (name, content, dead) in others.totals.iter().map(|totals| (TOTALS, totals, false)).chain(sources) {
-            match merged.add_file(content, dead) {
-                Ok(0) => {}
-                Ok(_) => self.complain(&format!("the file {name} has metrics of other types, buckets or modes")),
-                Err(why) => {
-                    unreadable += 1;
-                    self.complain(&format!("the file {name} is left out: {why}"));
-                }
-            }
-        }
-        let live = 1 + others.contents.iter().filter(|(_, _, dead)| !dead).count();
-        let dead = others.contents.len() + 1 - live;
-        let shown = merged.families.into_iter().map(snapshot);
-        shown.chain([counted_files([("live", live), ("dead", dead), ("unreadable", unreadable)])]).collect()
+        let [live, dead] = sum.files;
+        let files = counted_files([("live", live), ("dead", dead), ("unreadable", sum.unreadable)]);
+        sum.merged.families.into_iter().map(snapshot).chain([files]).collect()
     }
 }
 
-fn snapshot<'a>(family: MergedFamily<'_>) -> FamilySnapshot<'a> {
+fn snapshot(family: MergedFamily) -> FamilySnapshot<'static> {
     let mut words = family.words;
     let mut labels = family.labels;
     // Nobody has used an open family yet: the unlabelled zero lets `increase()` see its first event.
@@ -207,16 +235,11 @@ fn snapshot<'a>(family: MergedFamily<'_>) -> FamilySnapshot<'a> {
         }
     };
     let series = labels.into_iter().zip(words.chunks(family.width)).map(|(labels, words)| SeriesSnapshot {
-        labels: labels.into_owned().into(),
+        labels: String::from(&*labels).into(),
         value: value(words),
         created: None,
     });
-    FamilySnapshot {
-        name: family.name.to_owned().into(),
-        help: family.help.to_owned().into(),
-        kind: family.kind,
-        series: series.collect(),
-    }
+    FamilySnapshot { name: family.name.into(), help: family.help.into(), kind: family.kind, series: series.collect() }
 }
 
 fn counted_files<const N: usize>(counts: [(&str, usize); N]) -> FamilySnapshot<'static> {

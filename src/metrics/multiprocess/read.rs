@@ -33,8 +33,17 @@ pub(super) struct Content {
 /// One record.
 #[derive(Debug)]
 pub(super) enum Record<'a> {
-    Family { number: u32, record: FamilyRecord<'a>, bounds: Vec<f64> },
-    Series { family: u32, labels: &'a str, cells: Cells<'a> },
+    Family {
+        number: u32,
+        record: FamilyRecord<'a>,
+        bounds: Vec<f64>,
+    },
+    /// The labels are not yet known to be text: most of them were read from another file before.
+    Series {
+        family: u32,
+        labels: &'a [u8],
+        cells: Cells<'a>,
+    },
     Folded(&'a str),
 }
 
@@ -73,6 +82,11 @@ impl Content {
         }
         bytes.truncate(used * 8);
         Ok(Some(Self { bytes, words: used }))
+    }
+
+    /// The memory, for the next file.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Of a totals file: which one it is.
@@ -149,20 +163,24 @@ impl Content {
         if width > end - first {
             return Err("more cells than the record has room for");
         }
-        let (labels, _) = self.text(first + width, end, labels_length as u64)?;
+        let (labels, _) = self.raw_text(first + width, end, labels_length as u64)?;
         let cells = Cells { bytes: &self.bytes[first * 8..(first + width) * 8], first };
         Ok(Record::Series { family: u32::try_from(family).map_err(|_| "too far away")?, labels, cells })
     }
 
     /// A text of `length` bytes from word `from`, and the word after it.
     fn text(&self, from: usize, end: usize, length: u64) -> Result<(&str, usize), &'static str> {
+        let (text, next) = self.raw_text(from, end, length)?;
+        Ok((std::str::from_utf8(text).map_err(|_| "a text that is none")?, next))
+    }
+
+    fn raw_text(&self, from: usize, end: usize, length: u64) -> Result<(&[u8], usize), &'static str> {
         let length = usize::try_from(length).ok().filter(|length| *length <= MOST_TEXT).ok_or("a text too long")?;
         let next = from + length.div_ceil(8);
         if next > end {
             return Err("a text that goes beyond its record");
         }
-        let text = std::str::from_utf8(&self.bytes[from * 8..from * 8 + length]).map_err(|_| "a text that is none")?;
-        Ok((text, next))
+        Ok((&self.bytes[from * 8..from * 8 + length], next))
     }
 
     fn word(&self, at: usize) -> u64 {

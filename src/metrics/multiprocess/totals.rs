@@ -22,7 +22,7 @@ const BATCH: usize = 64;
 /// The totals file as it is now; `None` if there is none yet.
 pub(super) fn read(directory: &Path) -> io::Result<Result<Option<Content>, Unreadable>> {
     match Opened::open(&directory.join(TOTALS), OFlags::RDONLY) {
-        Ok(opened) => Ok(Content::new(opened.bytes()?)),
+        Ok(opened) => Ok(Content::new(opened.read(Vec::new())?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
         Err(error) => Err(error),
     }
@@ -90,11 +90,11 @@ fn claimed(path: &Path) -> io::Result<Option<Claimed>> {
     if !opened.lock(FlockOperation::NonBlockingLockExclusive) {
         return Ok(None);
     }
-    let content = Content::new(opened.bytes()?);
+    let content = Content::new(opened.read(Vec::new())?);
     Ok(content.ok().map(|content| (opened, content)))
 }
 
-fn replace(directory: &Path, merged: &Merged<'_>, names: &[&str], generation: u64) -> io::Result<()> {
+fn replace(directory: &Path, merged: &Merged, names: &[&str], generation: u64) -> io::Result<()> {
     let path = directory.join(NEW_TOTALS);
     // A file left by a fold that was killed; only the holder of the lock makes one.
     let _ = fs::remove_file(&path);
@@ -105,7 +105,7 @@ fn replace(directory: &Path, merged: &Merged<'_>, names: &[&str], generation: u6
     fs::rename(&path, directory.join(TOTALS))
 }
 
-fn words_of(merged: &Merged<'_>, names: &[&str], generation: u64) -> io::Result<Vec<u64>> {
+fn words_of(merged: &Merged, names: &[&str], generation: u64) -> io::Result<Vec<u64>> {
     let too_long = || io::Error::new(io::ErrorKind::StorageFull, "the totals are longer than such a file may be");
     let mut words = head(HEAD, generation).to_vec();
     for family in &merged.families {
