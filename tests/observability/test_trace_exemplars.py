@@ -48,7 +48,7 @@ async def test_a_tracked_run_leads_to_its_trace(tracer):
     assert exemplars("agent_execution_duration_seconds", agent="traced") == []
     with tracer.start_as_current_span("outer") as span:
         await run()
-        with pytest.raises(ValueError, match="^$"):
+        with pytest.raises(ValueError, match=r"^$"):
             fail()
     for agent in ("traced", "traced-and-failed"):
         assert exemplars("agent_execution_duration_seconds", agent=agent) == [trace_id(span)]
