@@ -85,10 +85,10 @@ impl<H: Handle> Handles<H> {
         find: impl FnOnce() -> PyResult<Arc<Series<H::Cell>>>,
     ) -> PyResult<Bound<'py, H>> {
         let known = self.known.bind(py);
-        if let Some(key) = &key {
-            if let Some(handle) = known.get_item(key)? {
-                return Ok(handle.cast_into()?);
-            }
+        if let Some(key) = &key
+            && let Some(handle) = known.get_item(key)?
+        {
+            return Ok(handle.cast_into()?);
         }
         let series = find()?;
         // Label sets beyond the limit are not kept, nor ever more orders of the same labels.

@@ -47,10 +47,10 @@ pub(super) fn fold(directory: &Path, dead: &[(String, PathBuf)], limit: usize) -
     // What cannot be read is left for someone who can; to write over it would lose it.
     let Ok(totals) = read(directory)? else { return Ok(0) };
     let mut merged = Merged::new(limit);
-    if let Some(totals) = &totals {
-        if merged.add_file(totals, false).is_err() {
-            return Ok(0);
-        }
+    if let Some(totals) = &totals
+        && merged.add_file(totals, false).is_err()
+    {
+        return Ok(0);
     }
     // Named for as long as they are there: whoever folded them was killed before it removed them.
     let mut names = folded(totals.as_ref());
