@@ -5,12 +5,12 @@ Importing the package is cheap: submodules load on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from hagane._core import __version__
 
+TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from hagane import agents, engines, errors, observability, rollback, sandbox, validation
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
+        import importlib
+
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -25,8 +25,18 @@ class Demo:
         }
 
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._call([*COMMAND, *options], **environment)
+
+    def run_in(self, prefix: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+        """Run it at the end of another command, which arranges its surroundings."""
+        return self._call([*prefix, *COMMAND, *options])
+
+    def run_program(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._call([sys.executable, "-c", program, *arguments])
+
+    def _call(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *options],
+            command,
             cwd=self.directory,
             env={**self.environment, **environment},
             capture_output=True,
@@ -44,6 +54,13 @@ class Demo:
             stderr=subprocess.PIPE,
             encoding="utf-8",
         )
+
+    def tree(self) -> dict[str, bytes | None]:
+        """Everything in the working directory: content by path, None for what is no file."""
+        return {
+            str(path.relative_to(self.directory)): path.read_bytes() if path.is_file() else None
+            for path in sorted(self.directory.rglob("*"))
+        }
 
     def report(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted((self.directory / "hagane-report").iterdir())}

@@ -12,6 +12,7 @@ from demo_command import Demo
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOLD = [
+    "approval: a policy on imports",
     "step 1 failed: The code failed: KeyError: 'bill_length_m'",
     "gate completeness failed (score 50)",
     "↻ retry analyse, attempt 2, with feedback (gate completeness)",
@@ -36,6 +37,7 @@ def test_the_penguins_from_the_failed_gate_to_the_report(demo: Demo) -> None:
     assert "\x1b" not in done.stdout
     assert list(demo.report()) == ["plot.svg", "report.md"]
     assert demo.report()["report.md"].decode() in done.stdout
+    assert done.stdout.count("approval") == 1
 
 
 def test_the_figure_is_well_formed_and_labelled(demo: Demo) -> None:
@@ -92,3 +94,32 @@ def test_a_terminal_without_arrows_still_gets_the_timeline(demo: Demo) -> None:
     done = demo.run(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (done.returncode, done.stderr) == (0, "")
     assert "rollback load ?" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_done_without(demo: Demo, closed: str) -> None:
+    done = demo.run_in(["sh", "-c", f'exec "$@" {closed}', "sh"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(demo.report()) == ["plot.svg", "report.md"]
+
+
+MODULES = ["argparse", "pathlib", "hagane.demo.command", "hagane.rollback", "asyncio", "hagane.demo.session", "http"]
+INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == sys.argv[0]:
+            sys.argv[0] = ""
+            os.kill(os.getpid(), signal.SIGINT)
+sys.argv = [sys.argv[1], "demo"]
+sys.meta_path.insert(0, Finder)
+from hagane.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_ctrl_c_during_the_imports_is_silent(demo: Demo, module: str) -> None:
+    done = demo.run_program(INTERRUPTING, module)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert demo.tree() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,8 @@ from hagane.engines.journal import read_history
 from hagane.rollback import SqliteStore
 
 POINTS = 20
-LINES = 28  # what an undisturbed run prints before its report
+FIRST, LAST = 3, 24  # of the 28 lines before the report: the first after a stage ran, the last before the last stage
+TRIES = 10
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +65,45 @@ def repeated(events: list[dict[str, Any]]) -> list[str]:
     return again
 
 
+def killed_in_the_middle(directory: Path, lines: int, seconds: float) -> tuple[Demo, list[dict[str, Any]]]:
+    """Return a demo whose run was killed with stages still to do, and what the run had recorded."""
+    for number in range(TRIES):
+        place = directory / f"try-{number}"
+        place.mkdir()
+        kill_after(demo := Demo(place), lines, seconds / 2**number)
+        runs = events_of_all_runs(demo)
+        assert len(runs) == 1, "the kill fell before the run was recorded, so that there is nothing to resume"
+        if runs[0][-1]["type"] != "run_completed":
+            return demo, runs[0]
+    pytest.fail(f"the run was over before the kill in each of {TRIES} tries")
+
+
 @pytest.mark.parametrize("point", range(POINTS))
-def test_sigkill_loses_nothing_and_repeats_nothing(point: int, demo: Demo, undisturbed: dict[str, bytes]) -> None:
+def test_sigkill_loses_nothing_and_repeats_nothing(point: int, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     chance = random.Random(point)
-    kill_after(demo, lines=point * LINES // POINTS, seconds=chance.uniform(0.0, 0.08))
-    before = events_of_all_runs(demo)
-    resumed = demo.run("--resume") if before else demo.run()
+    lines = FIRST + round(point * (LAST - FIRST) / (POINTS - 1))
+    demo, before = killed_in_the_middle(tmp_path, lines, seconds=chance.uniform(0.0, 0.08))
+    resumed = demo.run("--resume")
     assert (resumed.returncode, resumed.stderr) == (0, ""), resumed.stdout
+    assert "resuming run" in resumed.stdout
     after = events_of_all_runs(demo)
     assert len(after) == 1, "a resume goes on with the run that there is"
-    if before:
-        assert after[0][: len(before[0])] == before[0], "what was recorded stays as it was"
+    assert after[0][: len(before)] == before, "what was recorded stays as it was"
+    assert any(event["type"] == "resumed" for event in after[0][len(before) :])
     assert repeated(after[0]) == []
     assert after[0][-1]["type"] == "run_completed"
     assert demo.report() == undisturbed
     assert "nothing to resume" in demo.run("--resume").stdout
+
+
+@pytest.mark.parametrize("lines", [0, 1, 27, 28])
+def test_sigkill_at_either_end_leaves_nothing_that_stands_in_the_way(
+    lines: int, demo: Demo, undisturbed: dict[str, bytes]
+) -> None:
+    kill_after(demo, lines, 0.0)
+    again = demo.run("--resume") if events_of_all_runs(demo) else demo.run()
+    assert (again.returncode, again.stderr) == (0, ""), again.stdout
+    assert demo.report() == undisturbed
 
 
 def test_the_check_for_repeated_stages_can_fail() -> None:
@@ -137,6 +163,34 @@ def test_ctrl_c_leaves_a_run_that_goes_on(demo: Demo, undisturbed: dict[str, byt
     assert demo.run("--resume").returncode == 0
     assert demo.report() == undisturbed
     assert repeated(events_of_all_runs(demo)[0]) == []
+
+
+def test_the_way_to_go_on_has_the_options_that_were_given(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    process = demo.start("--db", "my runs/a.sqlite", "--report", "out")
+    assert process.stdout is not None
+    while "step" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    told = "hagane demo --resume --db 'my runs/a.sqlite' --report out"
+    assert (process.returncode, errors) == (130, f"hagane demo: interrupted; go on with `{told}`\n")
+    assert demo.run(*shlex.split(told)[2:]).returncode == 0
+    assert (demo.directory / "out" / "report.md").read_bytes() == undisturbed["report.md"]
+
+
+def test_a_reader_that_goes_away_leaves_a_run_that_goes_on(demo: Demo, undisturbed: dict[str, bytes]) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while "step" not in process.stdout.readline():
+        assert process.poll() is None
+    process.stdout.close()
+    with process.stderr:
+        errors = process.stderr.read()
+    told = "hagane demo: the reader of the output has gone; go on with `hagane demo --resume`\n"
+    assert (process.wait(timeout=30), errors) == (1, told)
+    assert demo.run("--resume").returncode == 0
+    assert demo.report() == undisturbed
 
 
 def test_nothing_to_resume(demo: Demo) -> None:

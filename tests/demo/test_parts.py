@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hagane.demo import checks, drawing
 from hagane.demo.policy import approve
-from hagane.demo.publish import OutputError, is_published, publish
+from hagane.demo.publish import OutputError, is_published, publish, rename_all
 from hagane.demo.timeline import Timeline, one_line
 
 STATISTICS = {"count": 2, "mean": 1.0, "min": 1, "max": 1}
@@ -75,14 +75,31 @@ def test_the_policy_reads_imports(code: str, allowed: bool) -> None:
 def test_publishing_replaces_all_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()  # a directory stands where a file is to go
     (tmp_path / "a").write_text("old")
-    with pytest.raises(OutputError, match="cannot write the report"):
+    with pytest.raises(OutputError, match=r"cannot write the report to .*/b: Is a directory"):
         publish({"b": b"new", "a": b"new"}, tmp_path, "run-1")
     assert (tmp_path / "a").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_a_file_that_cannot_be_renamed_puts_back_those_before_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    for name in ("a", "b"):
+        (tmp_path / f".{name}").write_text("new")
+    beside = {tmp_path / name: tmp_path / f".{name}" for name in ("a", "b", "c")}
+    with pytest.raises(OutputError, match=r"cannot write the report to .*/c: No such file"):
+        rename_all(beside)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_publishing_over_a_report_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    publish({"a": b"new", "b": b"new"}, tmp_path, "run-1")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"new", "b": b"new"}
+
+
 def test_what_a_killed_run_left_is_gone_when_it_publishes(tmp_path: Path) -> None:
-    (tmp_path / ".run-1-a").write_text("hal")
+    for name in (".run-1-0", ".run-1-0-former"):
+        (tmp_path / name).write_text("hal")
     assert publish({"a": b"whole"}, tmp_path, "run-1") == [tmp_path / "a"]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert is_published({"a": b"whole"}, tmp_path)
@@ -123,6 +140,11 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
     line = one_line(text)
     assert line.isprintable()
     assert len(line) <= 300
+    assert one_line(text, None).isprintable()
+
+
+def test_an_error_may_be_as_long_as_it_needs_to_be() -> None:
+    assert one_line("word " * 1000, None) == "word " * 999 + "word"
 
 
 def test_colours_are_for_terminals_only() -> None:

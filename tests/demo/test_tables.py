@@ -7,6 +7,7 @@ import asyncio
 import csv
 import io
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -138,6 +139,30 @@ def test_names_go_into_the_program_as_literals_only(numeric: list[str], group_by
 @given(st.text(min_size=1), st.lists(st.text()))
 def test_a_misspelt_name_names_no_column(name: str, others: list[str]) -> None:
     assert script.misspelt(name, [name, *others]) not in [name, *others]
+
+
+def test_misspelling_a_long_name_takes_no_more_than_the_name_needs() -> None:
+    name = "x" * 20_000
+    tracemalloc.start()
+    try:
+        assert script.misspelt(name, [name]) == name[1:]
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(name)
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_columns_of_one_name_are_told_apart() -> None:
+    header = ",".join(["n"] * 20_000 + ["n (2)", "s"])
+    columns = parse_table(f"{header}\n{'1,' * 20_001}a\n".encode(), "t.csv").columns
+    assert columns[:3] == ["n", "n (2)", "n (3)"]
+    assert columns[-2:] == ["n (2) (2)", "s"]
+    assert len(set(columns)) == 20_002
+
+
+def test_a_file_larger_than_its_size_says_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hagane.demo.table.MAX_BYTES", 10)
+    with pytest.raises(InputError, match="more than 10 bytes: the demonstration takes at most 10"):
+        read_file(Path("/proc/self/status"))
 
 
 @given(st.binary(max_size=200))

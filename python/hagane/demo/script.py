@@ -84,9 +84,10 @@ def program(numeric: Sequence[str], group_by: str, *, groups: bool) -> str:
 
 def misspelt(name: str, columns: Sequence[str]) -> str:
     """Drop a letter (or double the name) so that it names no column of the table."""
-    candidates = [name[:place] + name[place + 1 :] for place in range(len(name) - 1, 0, -1)]
-    wrong = next((candidate for candidate in candidates if candidate and candidate not in columns), name + name)
-    while wrong in columns:
+    known = set(columns)
+    candidates = (name[:place] + name[place + 1 :] for place in range(len(name) - 1, 0, -1))
+    wrong = next((candidate for candidate in candidates if candidate not in known), name + name)
+    while wrong in known:
         wrong += name
     return wrong
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hagane.agents.llm import OpenAICompatible
 from hagane.demo.pipeline import PIPELINE, build_engine
+from hagane.demo.places import open_store
 from hagane.demo.publish import check_writable, is_published, publish
 from hagane.demo.script import scripted_model
 from hagane.demo.table import InputError, parse_table, read_file
 from hagane.demo.timeline import Timeline
 from hagane.engines.progress import OUTPUT_KEY
-from hagane.errors import SandboxUnavailable
+from hagane.errors import HaganeError, SandboxUnavailable
 from hagane.rollback import RunRecord, SqliteStore
 
 RUNS_LOOKED_AT = 1000
 UNFINISHED = ("running", "failed", "cancelled")
+APPROVAL = "approval: a policy on imports"
 
 
 class NothingToResume(ValueError):
@@ -48,15 +50,23 @@ class Outcome:
     files: list[Path]
 
 
+@dataclass
+class Record:
+    """What is in the database of the run that a session makes or goes on with; true also where the session raises."""
+
+    resumable: bool = False
+
+
 def packaged_csv() -> Path:
     """Return the path of the penguins."""
     return Path(__file__).parent / "data" / "penguins.csv"
 
 
-async def begin(options: Options, timeline: Timeline, say: Callable[[str], None]) -> Outcome:
-    """Check the input, the sandbox, the database and the output, in this order, then run.
+async def begin(options: Options, timeline: Timeline, say: Callable[[str], None], record: Record) -> Outcome:
+    """Check the input, the sandbox, the output and the database, in this order, then run.
 
-    Raises InputError, SandboxError, StoreError, OutputError or ValueError (a bad --llm) before anything runs.
+    Raises InputError, SandboxError, OutputError, StoreError or ValueError (a bad --llm) before anything runs, and
+    leaves nothing behind then.
     """
     csv = (options.csv or packaged_csv()).absolute()
     data, digest = read_file(csv)
@@ -64,9 +74,9 @@ async def begin(options: Options, timeline: Timeline, say: Callable[[str], None]
     llm = _model(options.llm_url, options.llm_model, options.api_key)
     report = (options.report or Path("hagane-report")).absolute()
     await check_sandbox()
-    store = open_store(options.database)
-    try:
-        check_writable(report_place(report)[0])
+    with ExitStack() as undo:
+        _check_report(report, undo)
+        store = open_store(options.database, undo)
         inputs = {
             "csv_path": str(csv),
             "csv_sha256": digest,
@@ -74,14 +84,14 @@ async def begin(options: Options, timeline: Timeline, say: Callable[[str], None]
             "llm_url": options.llm_url,
             "llm_model": options.llm_model,
         }
-        say(f"table: {csv.name}, {rows} rows; model: {llm.model}; checkpoints: {options.database}")
-        engine = build_engine(csv, llm, store, timeline.step)
-        return await _follow(engine.run_stream(inputs, f"demo-{uuid.uuid4().hex[:12]}"), report, timeline)
-    finally:
-        store.close()
+        say(f"table: {csv.name}, {rows} rows; model: {llm.model}; {APPROVAL}; checkpoints: {options.database}")
+        engine, thread = build_engine(csv, llm, store, timeline.step), f"demo-{uuid.uuid4().hex[:12]}"
+        undo.callback(_look, store, thread, record)
+        outcome = await _follow(engine.run_stream(inputs, thread), report, timeline)
+    return _concluded(outcome, record)
 
 
-async def resume(options: Options, timeline: Timeline, say: Callable[[str], None]) -> Outcome:
+async def resume(options: Options, timeline: Timeline, say: Callable[[str], None], record: Record) -> Outcome:
     """Go on with the latest unfinished run; accepted stages are not repeated.
 
     A run that ended without its report having been written gets its report. Raises NothingToResume, InputError (the
@@ -89,28 +99,28 @@ async def resume(options: Options, timeline: Timeline, say: Callable[[str], None
     """
     if not options.database.exists():
         raise NothingToResume(f"nothing to resume: there is no database {options.database}; start with `hagane demo`")
-    store = open_store(options.database)
-    try:
+    with ExitStack() as undo:
+        store = open_store(options.database, undo)
         found = _find(store, options)
         if found is None:
             say(f"nothing to resume: the latest run in {options.database} ended and its report is written")
             return Outcome("success", "", [])
-        record, inputs = found
+        run, inputs = found
         csv = (options.csv or Path(inputs["csv_path"])).absolute()
         _, digest = read_file(csv)
         if digest != inputs["csv_sha256"]:
             raise InputError(
-                f"{csv} is not the table that run {record.run_id} began with: start a new run with `hagane demo`"
+                f"{csv} is not the table that run {run.run_id} began with: start a new run with `hagane demo`"
             )
         llm = _model(options.llm_url or inputs["llm_url"], options.llm_model or inputs["llm_model"], options.api_key)
         report = (options.report or Path(inputs["report"])).absolute()
         await check_sandbox()
-        check_writable(report_place(report)[0])
-        say(f"resuming run {record.run_id} ({record.status}) on {csv.name}; checkpoints: {options.database}")
+        _check_report(report, undo)
+        say(f"resuming run {run.run_id} ({run.status}) on {csv.name}; {APPROVAL}; checkpoints: {options.database}")
         engine = build_engine(csv, llm, store, timeline.step)
-        return await _follow(engine.resume_stream(record.thread_id), report, timeline)
-    finally:
-        store.close()
+        undo.callback(_look, store, run.thread_id, record)
+        outcome = await _follow(engine.resume_stream(run.thread_id), report, timeline)
+    return _concluded(outcome, record)
 
 
 async def check_sandbox() -> None:
@@ -127,15 +137,26 @@ async def check_sandbox() -> None:
         raise SandboxUnavailable(f"the sandbox cannot run an empty program: {result.error or result.stderr}")
 
 
-def open_store(path: Path) -> SqliteStore:
-    """Open or make the database. Raises StoreError and its kind, or OSError for its directory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(path)
-
-
 def report_place(report: Path) -> tuple[Path, str]:
     """Split `--report` into directory and file name: a path that ends in .md names the file."""
     return (report.parent, report.name) if report.suffix.lower() == ".md" else (report, "report.md")
+
+
+def _check_report(report: Path, undo: ExitStack) -> None:
+    directory, name = report_place(report)
+    check_writable(directory, ("plot.svg", name), undo)
+
+
+def _look(store: SqliteStore, thread: str, record: Record) -> None:
+    """Note whether the thread's run is in the database and could go on, or could still get its report."""
+    with suppress(HaganeError):  # no run was recorded, or the store has failed: nothing to promise
+        record.resumable = store.head(thread).run.status in (*UNFINISHED, "success")
+
+
+def _concluded(outcome: Outcome, record: Record) -> Outcome:
+    """Pass the outcome on; where the report is in its place nothing is left to go on with."""
+    record.resumable = record.resumable and outcome.status != "success"
+    return outcome
 
 
 async def _follow(events: AsyncGenerator[dict[str, Any], None], report: Path, timeline: Timeline) -> Outcome:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ DELIMITERS = (",", ";", "\t", "|")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
 LARGEST = 1e290
 FIELD_LIMIT = 1024 * 1024
+NAME_LIMIT = 1000
 
 
 class InputError(ValueError):
@@ -48,17 +51,34 @@ class Table:
 
 
 def read_file(path: Path) -> tuple[bytes, str]:
-    """Read the file's content and its SHA-256. Raises InputError where it is missing, unreadable or too large."""
+    """Read the file's content and its SHA-256. Raises InputError where it is missing, unreadable or too large.
+
+    Only a regular file will do: a pipe could be read once, and the stages and gates each read it for themselves.
+    """
     try:
-        if path.is_dir():
-            raise InputError(f"{path} is a directory: give the path of a CSV file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(f"{path} has {size:,} bytes: the demonstration takes at most {MAX_BYTES:,}")
-        data = path.read_bytes()
+        _check_regular(path, path.stat())  # before opening, which alone can do something to a device
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with os.fdopen(descriptor, "rb") as file:
+            _check_regular(path, os.fstat(descriptor))
+            data = file.read(MAX_BYTES + 1) or b""
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise _too_large(path, f"more than {MAX_BYTES:,}")
     return data, hashlib.sha256(data).hexdigest()
+
+
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path} is a directory: give the path of a CSV file")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is not a regular file: save it to a file first")
+    if status.st_size > MAX_BYTES:
+        raise _too_large(path, f"{status.st_size:,}")
+
+
+def _too_large(path: Path, size: str) -> InputError:
+    return InputError(f"{path} has {size} bytes: the demonstration takes at most {MAX_BYTES:,}")
 
 
 def parse_table(data: bytes, name: str) -> Table:
@@ -71,7 +91,7 @@ def parse_table(data: bytes, name: str) -> Table:
             raise InputError(
                 f"{name}, line {line}: {len(row)} fields, the header has {len(header)}; correct the row or its quotes"
             )
-    columns = _column_names(header)
+    columns = _column_names(header, name)
     cells = [row for _, row in rows]
     numeric = [column for index, column in enumerate(columns) if _is_numeric([row[index] for row in cells])]
     words = [
@@ -141,16 +161,23 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=score)
 
 
-def _column_names(header: list[str]) -> list[str]:
+def _column_names(header: list[str], file: str) -> list[str]:
     """Name columns without a name by their place, and tell columns of one name apart."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    copies: dict[str, int] = {}
     for place, cell in enumerate(header, start=1):
         base = cell.strip() or f"column {place}"
-        name, copy = base, 2
+        if len(base) > NAME_LIMIT:
+            raise InputError(
+                f"{file}, column {place}: its name has {len(base):,} characters, at most {NAME_LIMIT:,} can be; "
+                "shorten it, or check the quotes of the header"
+            )
+        name, copy = base, copies.get(base, 2)
         while name in names:
             name, copy = f"{base} ({copy})", copy + 1
-        names.append(name)
-    return names
+        copies[base] = copy
+        names[name] = None
+    return list(names)
 
 
 def _is_numeric(cells: list[str]) -> bool:

@@ -9,10 +9,10 @@ from typing import Any, TextIO
 COLOURS = {"good": "32", "bad": "31", "turn": "33", "dim": "2", "head": "1"}
 
 
-def one_line(text: object, limit: int = 300) -> str:
-    """Text for a terminal: one line, nothing that a terminal would obey."""
+def one_line(text: object, limit: int | None = 300) -> str:
+    """Text for a terminal: one line of at most `limit` characters, nothing that a terminal would obey."""
     line = " ".join("".join(mark if mark.isprintable() else " " for mark in str(text)).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return line if limit is None or len(line) <= limit else line[: limit - 3] + "..."
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -79,7 +79,7 @@ class Timeline:
 
     def _on_run_completed(self, event: Mapping[str, Any]) -> None:
         good = event["status"] == "success"
-        reason = "" if good or not event.get("reason") else f": {one_line(event['reason'])}"
+        reason = "" if good or not event.get("reason") else f": {one_line(event['reason'], 1000)}"
         seconds = event.get("duration_ms", 0.0) / 1000
         self._write(self._paint("good" if good else "bad", f"run {event['status']} in {seconds:.1f} s{reason}"))
 

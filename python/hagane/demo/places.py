@@ -1,0 +1,83 @@
+"""Finds out whether a place can be written before any work is spent, and leaves no trace where nothing came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from hagane.rollback import SqliteStore
+
+
+class OutputError(OSError):
+    """Something that has to be written cannot be; the message is one line for the user."""
+
+
+def make_directory(directory: Path, undo: ExitStack) -> None:
+    """Make the directory and write in it; `undo` removes again what was made and is still empty. Raises OSError."""
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    for place in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # somebody else was faster, and it is theirs
+            place.mkdir()
+            undo.callback(_remove, place)
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    with tempfile.TemporaryFile(dir=directory) as handle:
+        handle.write(b"x")
+
+
+def open_store(path: Path, undo: ExitStack) -> SqliteStore:
+    """Open or make the database; `undo` closes it, and removes it if it is new and no run was recorded.
+
+    Raises OutputError where it cannot be written, StoreError and its kind where it is no database of this version.
+    """
+    try:
+        make_directory(path.parent, undo)
+        new = not path.exists()
+        if not new:
+            _check_file(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"cannot write the checkpoint database {path}: {reason}; make it writable or choose another --db"
+        ) from error
+    if new:
+        undo.callback(_remove_empty, path)
+    store = SqliteStore(path)
+    undo.callback(_close, store, path, new)
+    return store
+
+
+def _check_file(path: Path) -> None:
+    """See that the file is one, and open it for writing: SQLite would fall back to reading. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+
+
+def _close(store: SqliteStore, path: Path, new: bool) -> None:
+    unused = False
+    try:
+        unused = new and not store.runs(1)
+    finally:
+        store.close()
+    if unused:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove the file that a failed opening left without a byte in it."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def _remove(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # not empty: something came of it
+        directory.rmdir()
