@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from hagane.observability.llm.imports import AfterImport
 
 __all__ = ["PARTS", "InstrumentReport", "instrument_llm", "uninstrument_llm"]
 
+OLDEST_ANTHROPIC = (0, 50)
 PARTS = ("openai", "anthropic", "litellm", "agentflow")
 
 _log = logging.getLogger("hagane.observability")
@@ -139,6 +141,10 @@ def _patch_openai(module: Any, patches: _Patches) -> None:
 
 
 def _patch_anthropic(module: Any, patches: _Patches) -> None:
+    version = str(import_module("anthropic._version").__version__)
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_ANTHROPIC:
+        # Its stream helper drops the stream that is watched and reads the response through another.
+        raise ImportError(f"anthropic {version} is too old to be measured: install 0.50 or newer")
     from hagane.observability.llm.anthropic_calls import describe
     from hagane.observability.llm.sdk import wrap_request
 
