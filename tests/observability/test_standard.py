@@ -40,6 +40,21 @@ REPORTS = {
         lambda: standard.llm_call("p", "m3", status="success", seconds=1.0, output_tokens=1),
         {"provider": "p", "model": "m3", "type": "output"},
     ),
+    "llm_estimated_tokens_total": (
+        lambda: standard.declare_llm("p", "m5"),
+        lambda: standard.llm_estimated_tokens("p", "m5", 0, 1),
+        {"provider": "p", "model": "m5", "type": "output"},
+    ),
+    "llm_time_to_first_token_seconds": (
+        lambda: standard.declare_llm("p", "m6"),
+        lambda: standard.llm_first_token("p", "m6", 0.2),
+        {"provider": "p", "model": "m6"},
+    ),
+    "llm_cost_total": (
+        lambda: standard.declare_llm_cost("p", "m7", "USD"),
+        lambda: standard.llm_cost("p", "m7", "USD", 1.0),
+        {"provider": "p", "model": "m7", "currency": "USD"},
+    ),
     "pipeline_stage_duration_seconds": (
         lambda: standard.declare_stage("p", "s1"),
         lambda: standard.stage_run("p", "s1", 1.0),

@@ -9,7 +9,7 @@ from typing import Any
 
 from hagane.engines.environment import Environment
 from hagane.errors import PipelineError
-from hagane.observability import standard
+from hagane.observability import standard, tracing
 
 METHODS = ("run", "invoke", "process")
 TRACKED = "__hagane_tracked__"
@@ -67,10 +67,24 @@ async def call(agent: Any, stage: str, inputs: dict[str, Any], environment: Envi
     it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
     """
     function = entry_point(agent, stage)
+    name = agent_name(agent, stage)
+    if getattr(function, tracing.SPANS_ITSELF, False):
+        return await _counted(agent, name, stage, function, inputs, environment)
+    with tracing.agent_span(name):
+        return await _counted(agent, name, stage, function, inputs, environment)
+
+
+async def _counted(
+    agent: Any,
+    name: str,
+    stage: str,
+    function: Callable[[dict[str, Any]], Any],
+    inputs: dict[str, Any],
+    environment: Environment,
+) -> dict[str, Any]:
     if counts_itself(agent, stage):
         return as_dict(await _invoke(function, inputs))
     begun, status = environment.monotonic(), "cancelled"
-    name = agent_name(agent, stage)
     standard.agent_started(name)
     try:
         result = as_dict(await _invoke(function, inputs))

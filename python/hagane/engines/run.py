@@ -17,7 +17,7 @@ from hagane.engines.progress import OUTPUT_KEY, Progress
 from hagane.engines.report import Reporter
 from hagane.engines.stage import Deadline, OutOfTime, Stage
 from hagane.errors import StoreError
-from hagane.observability import standard
+from hagane.observability import standard, tracing
 from hagane.validation import StageValidator
 
 _log = logging.getLogger("hagane.engines")
@@ -60,12 +60,15 @@ class Run:
         self._output: dict[str, Any] = {}
         self._complaint: dict[str, Any] = {}
         self._attempt = 0
+        self._span = tracing.NO_SPAN
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Drive the run to its end and yield what happens, each event after it was stored.
 
         A cancellation, a closed stream or an interrupt is recorded and raised again; so is a failure of the store.
         """
+        # Not made current here: between two events this context is the caller's.
+        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
         try:
             action: _core.Action | None = self.plan.begin()
             while action is not None:
@@ -75,12 +78,16 @@ class Run:
                 action = await self._perform(action) if self.result is None else None
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
-        except StoreError:
+        except StoreError as error:
             # Nothing more can be written; the run stands in the store as it was last committed.
+            self._span.fail(error)
             raise
         except BaseException as error:
             self._interrupted(error)
+            self._span.fail(error if isinstance(error, Exception) else "cancelled")
             raise
+        finally:
+            self._span.end()
 
     # --- what an action means before anything runs: notes and one commit ---
 
@@ -141,9 +148,12 @@ class Run:
     async def _perform(self, action: _core.Action) -> _core.Action | None:
         try:
             if action.kind in ("run", "retry", "rollback"):
-                return await self._attempt_stage(self._stage(action))
+                stage = self._stage(action)
+                with tracing.use(self._span), tracing.stage_span(stage.name, self._attempt) as span:
+                    return await self._attempt_stage(stage, span)
             if action.kind == "check_final":
-                return await self._judge_final()
+                with tracing.use(self._span):
+                    return await self._judge_final()
         except OutOfTime:
             reason = "the run's time is spent (EngineConfig.timeout_seconds)"
             await self._end("failed", stage=self._stage(action).name, reason=reason, timeout=True)
@@ -156,7 +166,7 @@ class Run:
             await self._stop(action)
         return None
 
-    async def _attempt_stage(self, stage: Stage) -> _core.Action:
+    async def _attempt_stage(self, stage: Stage, span: tracing.Span) -> _core.Action:
         monotonic = self.pipeline.environment.monotonic
         begun, failure = monotonic(), None
         self._output = {}
@@ -171,8 +181,12 @@ class Run:
         if isinstance(failure, OutOfTime):
             raise failure
         if failure is not None:
+            span.fail(failure)
             return self._decide(self._judge.raised(stage.name, self._attempt, failure))
-        return self._decide(await self._judge.stage(stage, self._attempt, self._output))
+        judgement = await self._judge.stage(stage, self._attempt, self._output)
+        if judgement.failures:
+            span.fail("refused")
+        return self._decide(judgement)
 
     def _note_output(self, stage: str, seconds: float, failure: Exception | None) -> None:
         standard.stage_run(self.pipeline.name, stage, seconds)
@@ -215,6 +229,9 @@ class Run:
         report = ending.pop("report", None)
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
+        self._span.set({"hagane.run.status": status})
+        if status not in ("success", "partial"):
+            self._span.fail(status)
         seconds = self.pipeline.environment.monotonic() - self._begun
         self.journal.note("run_completed", status=status, reason=ending.get("reason"), duration_ms=seconds * 1000)
         await self._commit(status, f"ended: {status}")

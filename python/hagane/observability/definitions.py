@@ -29,6 +29,7 @@ TOKEN_TYPES = ("input", "output")
 # 30 is an exact bound because the latency alert is at 30 s; the tail goes as far as such work really takes.
 AGENT_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0)
 LLM_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+FIRST_TOKEN_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 STAGE_BUCKETS = (0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0)
 SANDBOX_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 CHECKPOINT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -51,6 +52,25 @@ _ALL = (
     Definition("counter", "llm_request_total", "Model calls, by how they ended.", ("provider", "model", "status")),
     Definition("histogram", "llm_latency_seconds", "How long model calls took.", ("provider", "model"), LLM_BUCKETS),
     Definition("counter", "llm_tokens_total", "Tokens that the provider reported.", ("provider", "model", "type")),
+    Definition(
+        "counter",
+        "llm_estimated_tokens_total",
+        "Tokens guessed from the length of a text, of calls whose provider reported none.",
+        ("provider", "model", "type"),
+    ),
+    Definition(
+        "histogram",
+        "llm_time_to_first_token_seconds",
+        "How long streamed model calls took until the first token.",
+        ("provider", "model"),
+        FIRST_TOKEN_BUCKETS,
+    ),
+    Definition(
+        "counter",
+        "llm_cost_total",
+        "What the reported tokens cost by the prices that the program was given.",
+        ("provider", "model", "currency"),
+    ),
     Definition(
         "histogram",
         "pipeline_stage_duration_seconds",

@@ -32,11 +32,16 @@ __all__ = [
     "declare_approval",
     "declare_gate",
     "declare_llm",
+    "declare_llm_cost",
     "declare_sandbox",
     "declare_stage",
     "declare_store",
     "gate_verdict",
     "llm_call",
+    "llm_cost",
+    "llm_estimated_tokens",
+    "llm_first_token",
+    "llm_tokens",
     "rollback",
     "sandbox_run",
     "stage_retry",
@@ -114,7 +119,9 @@ def declare_llm(provider: str, model: str) -> None:
         FAMILIES.counters["llm_request_total"].labels(provider, model, status)
     for token_type in TOKEN_TYPES:
         FAMILIES.counters["llm_tokens_total"].labels(provider, model, token_type)
+        FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, token_type)
     FAMILIES.histograms["llm_latency_seconds"].labels(provider, model)
+    FAMILIES.histograms["llm_time_to_first_token_seconds"].labels(provider, model)
 
 
 @_quiet
@@ -126,6 +133,38 @@ def llm_call(
     FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+
+
+@_quiet
+def llm_tokens(provider: str, model: str, input_tokens: int, output_tokens: int) -> None:
+    """Count tokens of a call that was counted before they became known."""
+    FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
+    FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+
+
+@_quiet
+def llm_estimated_tokens(provider: str, model: str, input_tokens: int, output_tokens: int) -> None:
+    """Count guessed tokens of a call for which the provider reported none."""
+    FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "input").inc(input_tokens)
+    FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+
+
+@_quiet
+def llm_first_token(provider: str, model: str, seconds: float) -> None:
+    """Observe the time from the start of a streamed call to its first token."""
+    FAMILIES.histograms["llm_time_to_first_token_seconds"].labels(provider, model).observe(seconds)
+
+
+@_quiet
+def declare_llm_cost(provider: str, model: str, currency: str) -> None:
+    """Create the cost of this model at 0."""
+    FAMILIES.counters["llm_cost_total"].labels(provider, model, currency)
+
+
+@_quiet
+def llm_cost(provider: str, model: str, currency: str, amount: float) -> None:
+    """Add what one call cost, in whole units of `currency`."""
+    FAMILIES.counters["llm_cost_total"].labels(provider, model, currency).inc(amount)
 
 
 @_quiet

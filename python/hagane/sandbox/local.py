@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hagane import _core
 from hagane.errors import SandboxError, SandboxUnavailable
-from hagane.observability import standard
+from hagane.observability import standard, tracing
 from hagane.sandbox.base import ExecutionResult, Isolation, ResourceLimits, SandboxConfig, SandboxProvider, Usage
 from hagane.sandbox.interpreter import current_interpreter
 
@@ -70,9 +70,10 @@ class LocalProvider(SandboxProvider):
             ProviderError: the sandbox broke during the run.
         """
         request = self._request(code, timeout, packages, env, files)
-        with self._counting_failures():
-            outcome = await self._core.execute(request)
-        return self._result(outcome)
+        with tracing.sandbox_span(self.name) as span:
+            with self._counting_failures():
+                outcome = await self._core.execute(request)
+            return self._result(outcome, span)
 
     def run(
         self,
@@ -85,9 +86,10 @@ class LocalProvider(SandboxProvider):
     ) -> ExecutionResult:
         """See `SandboxProvider.run`; needs no event loop. Control-C kills the run."""
         request = self._request(code, timeout, packages, env, files)
-        with self._counting_failures():
-            outcome = self._core.execute_blocking(request)
-        return self._result(outcome)
+        with tracing.sandbox_span(self.name) as span:
+            with self._counting_failures():
+                outcome = self._core.execute_blocking(request)
+            return self._result(outcome, span)
 
     @contextmanager
     def _counting_failures(self) -> Iterator[None]:
@@ -126,9 +128,13 @@ class LocalProvider(SandboxProvider):
             disk=disk_mb << 20,
         )
 
-    def _result(self, outcome: _core.SandboxOutcome) -> ExecutionResult:
+    def _result(self, outcome: _core.SandboxOutcome, span: tracing.Span) -> ExecutionResult:
         error = _error(outcome)
-        standard.sandbox_run(self.name, _OUTCOMES.get(outcome.ending) or ("error" if error else "ok"), outcome.seconds)
+        ending = _OUTCOMES.get(outcome.ending) or ("error" if error else "ok")
+        standard.sandbox_run(self.name, ending, outcome.seconds)
+        span.set({"hagane.sandbox.outcome": ending, "process.exit.code": outcome.exit_code})
+        if ending != "ok":
+            span.fail(ending)
         level, mechanisms, unenforced = outcome.isolation
         return ExecutionResult(
             stdout=outcome.stdout.decode("utf-8", "backslashreplace"),

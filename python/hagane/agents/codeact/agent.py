@@ -14,7 +14,7 @@ from hagane.agents.codeact.extract import extract_code
 from hagane.agents.codeact.observation import head_and_tail, of_run
 from hagane.agents.codeact.steps import Step, Transcript
 from hagane.agents.llm import as_llm
-from hagane.observability import metrics_tracked, standard
+from hagane.observability import metrics_tracked, standard, tracing
 
 __all__ = ["CodeActAgent"]
 
@@ -88,6 +88,7 @@ class CodeActAgent:
         await self.cleanup()
 
     @metrics_tracked
+    @tracing.opens_agent_span(lambda agent: agent.name)
     async def run(self, input_data: Mapping[str, Any]) -> dict[str, Any]:
         """Solves `input_data["task"]` (str), with `input_data["files"]` (name -> bytes or str) at hand.
 
@@ -183,7 +184,8 @@ class CodeActAgent:
         self, code: str, files: Mapping[str, bytes] | None = None, timeout: float | None = None
     ) -> Any:
         """Runs one program in the sandbox; `timeout` in seconds. Returns the sandbox's ExecutionResult."""
-        return await self._open().execute(code, timeout=timeout or self.step_timeout, files=dict(files or {}))
+        with tracing.tool_span("python"):
+            return await self._open().execute(code, timeout=timeout or self.step_timeout, files=dict(files or {}))
 
     def _parse_result(self, result: Any) -> Any:
         """The answer of a successful run.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane.observability import standard
+from hagane.observability.llm.call import measured
+from hagane.observability.llm.usage import Tokens
 
 Message = Mapping[str, str]
 """`{"role": "system" | "user" | "assistant", "content": str}`."""
@@ -55,23 +55,11 @@ class LanguageModel(ABC):
 
         Raises whatever the provider raises. Each call's status, seconds and tokens are counted.
         """
-        started = time.perf_counter()
-        status, usage = "error", Usage()
-        try:
+        with measured(self.provider, self.model, {"input": messages}) as call:
             reply = await self._reply(messages)
-            status, usage = "success", reply.usage
-        except asyncio.CancelledError:
-            status = "cancelled"
-            raise
-        finally:
-            standard.llm_call(
-                self.provider,
-                self.model,
-                status=status,
-                seconds=time.perf_counter() - started,
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-            )
+            call.text_whole(reply.text)
+            if reply.usage != Usage():
+                call.reported(Tokens(reply.usage.input_tokens, reply.usage.output_tokens))
         return reply
 
     @abstractmethod

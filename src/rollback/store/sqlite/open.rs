@@ -49,7 +49,15 @@ fn attempt(path: &Path) -> Result<Connection, Failure> {
     if empty {
         create(&mut connection)?;
     }
-    // A file that can be read but not written is found out here, not at the first checkpoint.
+    // A file that can be read but not written is found out here, not at the first checkpoint. SQLite opens such a file
+    // without a word, and a transaction on it begins as one that reads.
+    if connection.is_readonly("main")? {
+        return Err(Failure::Store(StoreError::Unusable {
+            place: path.display().to_string(),
+            reason: "the file or its folder is read-only".into(),
+            remedy: "make both writable for this user, or name another file",
+        }));
+    }
     connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
     tracing::debug!(path = %path.display(), created = empty, "checkpoint store opened");
     Ok(connection)
