@@ -45,7 +45,8 @@ def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
         return type(func)(_decorate(func.__func__, agent, namespace))
     in_class = _in_class_body(func, namespace)
     takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
-    wrapper = _wrap(func, _meter_of(func, agent, in_class=in_class, takes_self=takes_self))
+    meter_of = _meter_of(func, agent, in_class=in_class, takes_self=takes_self)
+    wrapper = _wrap(func, meter_of, by_owner=takes_self and agent is None)
     wrapper.__hagane_tracked__ = True
     if agent is not None:
         standard.declare_agent(agent)
@@ -131,14 +132,7 @@ def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool)
         owned = agent_name(args[0]) if args and is_owner(args[0]) else name
         return _meters.get(owned) or _meter(owned)
 
-    def meter_of_name(args: tuple[Any, ...]) -> _Meter:
-        # The usual case, an object with a name that ran before, without a further call.
-        try:
-            return _meters.get(args[0].name) or meter(args)
-        except Exception:
-            return meter(args)
-
-    return meter_of_name if takes_self else meter
+    return meter
 
 
 def _parameters(func: Any) -> list[str]:
@@ -164,14 +158,18 @@ class _Run:
         self.meter.end(self.began, _SUCCESS if error is None else _way(error), _exemplar())
 
 
-def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter]) -> Any:
+def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter], *, by_owner: bool) -> Any:
+    # `by_owner`: the usual case, an object with a name that ran before, is looked up in place: a call would cost more.
     if inspect.isasyncgenfunction(func):
         return _wrap_async_generator(func, meter_of)
     if inspect.iscoroutinefunction(func):
 
         @wraps(func)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
-            meter = meter_of(args)
+            try:
+                meter = (_meters.get(args[0].name) if by_owner else None) or meter_of(args)
+            except Exception:  # No name, or a property that is not ready.
+                meter = meter_of(args)
             began = meter.begin()
             try:
                 result = await func(*args, **kwargs)
@@ -193,7 +191,10 @@ def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter]) -> Any:
 
     @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        meter = meter_of(args)
+        try:
+            meter = (_meters.get(args[0].name) if by_owner else None) or meter_of(args)
+        except Exception:  # No name, or a property that is not ready.
+            meter = meter_of(args)
         began = meter.begin()
         try:
             result = func(*args, **kwargs)
