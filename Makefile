@@ -86,6 +86,14 @@ bench: build ## run the benchmarks in benches/
 	if [ $${#files[@]} = 0 ]; then echo 'there are no benchmarks yet'; fi; \
 	for file in "$${files[@]}"; do echo "== $$file"; $(BIN)/python "$$file"; done
 
+.PHONY: bench-metrics
+bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLOW=DIR for AgentFlow's own; figures in .benchmarks/)
+	mkdir -p .benchmarks
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" CARGO_PROFILE_RELEASE_LTO=thin \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
+	rm -f $(BUILT)
+	$(BIN)/python benches/metrics.py --json .benchmarks/metrics.json $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
+
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)
 	python3 tools/services install

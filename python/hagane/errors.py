@@ -11,6 +11,8 @@ __all__ = [
     "HaganeError",
     "LeaseLost",
     "MetricError",
+    "MetricsDirectoryError",
+    "MetricsPushError",
     "MetricsServerError",
     "ModelError",
     "PipelineError",
@@ -100,5 +102,17 @@ class ModelError(HaganeError):
     """A language model could not be reached or gave no usable answer."""
 
 
+class MetricsDirectoryError(HaganeError, OSError):
+    """The directory of multi-process metrics cannot be used; the message names it, `errno` is the system's."""
+
+
 class MetricsServerError(HaganeError, OSError):
     """The metrics listener cannot be opened; the message names the port and the remedy, `errno` is the system's."""
+
+
+class MetricsPushError(HaganeError, OSError):
+    """Metrics could not be pushed; `status` is the HTTP status of the last answer, None if there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -41,16 +41,18 @@ pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
 
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
 pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
-    use crate::metrics::MetricError::{Address, Bind, Start};
+    use crate::metrics::MetricError::{Address, Bind, Directory, Start, Tls};
+    let os_error = |class, source: &std::io::Error| {
+        let arguments = (source.raw_os_error(), error.to_string());
+        Python::attach(|py| match lookup(py, class) {
+            Ok(kind) => PyErr::from_type(kind, arguments),
+            Err(error) => error,
+        })
+    };
     match &error {
-        Bind { source, .. } | Start { source } => {
-            let arguments = (source.raw_os_error(), error.to_string());
-            Python::attach(|py| match lookup(py, "MetricsServerError") {
-                Ok(kind) => PyErr::from_type(kind, arguments),
-                Err(error) => error,
-            })
-        }
-        Address { .. } => raise("MetricsServerError", error.to_string()),
+        Bind { source, .. } | Start { source } => os_error("MetricsServerError", source),
+        Directory { source, .. } => os_error("MetricsDirectoryError", source),
+        Address { .. } | Tls { .. } => raise("MetricsServerError", error.to_string()),
         _ => raise("MetricError", error.to_string()),
     }
 }

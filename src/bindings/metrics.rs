@@ -3,18 +3,25 @@
 //! Locks of the core are only taken here with the GIL held, so that a fork in another thread cannot catch them.
 
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 use super::error::metric_error;
-use crate::metrics::{self, AnyFamily, DEFAULT_SERIES_LIMIT, Registry, Server};
+use crate::metrics::{AnyFamily, Combine, DEFAULT_SERIES_LIMIT, Directory, Format, Registry, Shelf, Source};
 
 mod children;
+mod exemplars;
 mod families;
+mod handles;
 mod labels;
+mod meter;
+mod pushing;
+mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
+use handles::Handles;
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MetricsRegistry>()?;
@@ -24,129 +31,120 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<children::CounterChild>()?;
     module.add_class::<children::GaugeChild>()?;
     module.add_class::<children::HistogramChild>()?;
-    module.add_class::<MetricsServer>()?;
-    module.add_function(wrap_pyfunction!(start_metrics_server, module)?)?;
-    module.add_function(wrap_pyfunction!(abandon_inherited_servers, module)?)?;
-    module.add("METRICS_CONTENT_TYPE", metrics::CONTENT_TYPE)
+    module.add_class::<meter::RunMeter>()?;
+    serving::register(module)?;
+    pushing::register(module)?;
+    module.add_function(wrap_pyfunction!(inherited_metrics_files, module)?)?;
+    module.add("METRICS_CONTENT_TYPE", Format::Text.content_type())
 }
 
 /// Families in the order of their registration.
 #[pyclass(frozen, module = "hagane._core")]
-struct MetricsRegistry(Arc<Registry>);
+struct MetricsRegistry {
+    registry: Arc<Registry>,
+    directory: Option<Arc<Directory>>,
+}
+
+impl MetricsRegistry {
+    /// What the exporter shows of it.
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.registry) as Arc<dyn Source>
+    }
+}
 
 #[pymethods]
 impl MetricsRegistry {
+    /// With `directory`, its cells are in a file there, and what it shows is the sum over all processes that use it.
+    /// Raises MetricsDirectoryError if the directory cannot be used.
     #[new]
-    #[pyo3(signature = (series_limit = DEFAULT_SERIES_LIMIT))]
-    fn new(series_limit: usize) -> Self {
-        Self(Arc::new(Registry::new(series_limit)))
+    #[pyo3(signature = (series_limit = DEFAULT_SERIES_LIMIT, directory = None))]
+    fn new(series_limit: usize, directory: Option<PathBuf>) -> PyResult<Self> {
+        let directory = directory.map(|path| Directory::open(&path)).transpose().map_err(metric_error)?;
+        let shelf = directory.clone().map(|directory| directory as Arc<dyn Shelf>);
+        Ok(Self { registry: Arc::new(Registry::on(series_limit, shelf)), directory })
+    }
+
+    /// Whether what it shows is the sum over several processes.
+    #[getter]
+    fn shared(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// For a forked child, once it has closed `inherited_metrics_files`: its own file under all handles. Raises
+    /// MetricsDirectoryError if there can be none; the handles then count in the child's own memory.
+    fn after_fork(&self) -> PyResult<()> {
+        self.directory.as_ref().map_or(Ok(()), |directory| directory.after_fork()).map_err(metric_error)
     }
 
     /// The counter of this name, created if new. Raises MetricError if it is or has something else already.
     #[pyo3(signature = (name, description = "", label_names = None))]
-    fn counter(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<CounterFamily> {
-        let family = self.0.counter(name, description, label_names.as_deref());
-        family.map(CounterFamily).map_err(metric_error)
+    fn counter(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &str,
+        label_names: Option<Vec<String>>,
+    ) -> PyResult<CounterFamily> {
+        let family = self.registry.counter(name, description, label_names.as_deref());
+        family.map(|family| CounterFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
-    /// The gauge of this name, created if new. Raises MetricError if it is or has something else already.
-    #[pyo3(signature = (name, description = "", label_names = None))]
-    fn gauge(&self, name: &str, description: &str, label_names: Option<Vec<String>>) -> PyResult<GaugeFamily> {
-        let family = self.0.gauge(name, description, label_names.as_deref());
-        family.map(GaugeFamily).map_err(metric_error)
+    /// The gauge of this name, created if new; `multiprocess_mode` says how the values of several processes combine.
+    /// Raises MetricError as `counter` does.
+    #[pyo3(signature = (name, description = "", label_names = None, multiprocess_mode = None))]
+    fn gauge(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &str,
+        label_names: Option<Vec<String>>,
+        multiprocess_mode: Option<&str>,
+    ) -> PyResult<GaugeFamily> {
+        let combine = multiprocess_mode.map(str::parse::<Combine>).transpose().map_err(metric_error)?;
+        let family = self.registry.combined_gauge(name, description, label_names.as_deref(), combine);
+        family.map(|family| GaugeFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
     /// The histogram of this name, created if new; `buckets` are upper bounds. Raises MetricError as `counter` does.
     #[pyo3(signature = (name, description = "", label_names = None, buckets = None))]
     fn histogram(
         &self,
+        py: Python<'_>,
         name: &str,
         description: &str,
         label_names: Option<Vec<String>>,
         buckets: Option<Vec<f64>>,
     ) -> PyResult<HistogramFamily> {
-        let family = self.0.histogram(name, description, label_names.as_deref(), buckets.as_deref());
-        family.map(HistogramFamily).map_err(metric_error)
+        let family = self.registry.histogram(name, description, label_names.as_deref(), buckets.as_deref());
+        family.map(|family| HistogramFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
     /// Every family, in the order of registration.
     fn families<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let wrap = |family: &AnyFamily| {
             Ok(match family {
-                AnyFamily::Counter(family) => Bound::new(py, CounterFamily(Arc::clone(family)))?.into_any(),
-                AnyFamily::Gauge(family) => Bound::new(py, GaugeFamily(Arc::clone(family)))?.into_any(),
-                AnyFamily::Histogram(family) => Bound::new(py, HistogramFamily(Arc::clone(family)))?.into_any(),
+                AnyFamily::Counter(family) => {
+                    Bound::new(py, CounterFamily(Handles::new(py, Arc::clone(family))))?.into_any()
+                }
+                AnyFamily::Gauge(family) => {
+                    Bound::new(py, GaugeFamily(Handles::new(py, Arc::clone(family))))?.into_any()
+                }
+                AnyFamily::Histogram(family) => {
+                    Bound::new(py, HistogramFamily(Handles::new(py, Arc::clone(family))))?.into_any()
+                }
             })
         };
-        self.0.iter().map(wrap).collect()
+        self.registry.iter().map(wrap).collect()
     }
 
     /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
     fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| metrics::encode(&self.0))
+        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot(), false)).unwrap_or_default())
     }
 }
 
-/// A listener that answers GET /metrics until it is closed.
-#[pyclass(frozen, module = "hagane._core")]
-struct MetricsServer(Arc<Server>);
-
-#[pymethods]
-impl MetricsServer {
-    /// The address it listens on.
-    #[getter]
-    fn host(&self) -> String {
-        self.0.address().ip().to_string()
-    }
-
-    /// The port it listens on, also if 0 was asked for.
-    #[getter]
-    fn port(&self) -> u16 {
-        self.0.address().port()
-    }
-
-    /// Where the metrics are.
-    #[getter]
-    fn url(&self) -> String {
-        format!("http://{}/metrics", self.0.address())
-    }
-
-    /// Whether it no longer listens; true in a forked child, which does not inherit it.
-    #[getter]
-    fn closed(&self) -> bool {
-        !self.0.is_open()
-    }
-
-    /// Frees the port. Scrapes under way have a second to end; closing again does nothing.
-    fn close(&self, py: Python<'_>) {
-        if let Some(closing) = self.0.close() {
-            py.detach(|| closing.wait());
-        }
-    }
-
-    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
-        self.close(py);
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<MetricsServer {}{}>", self.url(), if self.closed() { ", closed" } else { "" })
-    }
-}
-
-/// A listener that shows `registry`. Raises MetricsServerError if it cannot be opened.
+/// For a forked child: the descriptors of metrics files that it must close, as locks go with them.
 #[pyfunction]
-fn start_metrics_server(py: Python<'_>, registry: &MetricsRegistry, host: &str, port: i64) -> PyResult<MetricsServer> {
-    let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
-    metrics::serve(Arc::clone(&registry.0), address).map(MetricsServer).map_err(metric_error)
-}
-
-/// For a forked child: forgets the parent's servers and returns the descriptors that the child must close.
-#[pyfunction]
-fn abandon_inherited_servers() -> Vec<RawFd> {
-    metrics::abandon_inherited()
+fn inherited_metrics_files() -> Vec<RawFd> {
+    Directory::inherited()
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::combine::Combine;
 use super::error::MetricError;
+use super::words::{Words, add, load};
 
 /// The types that the exposition format knows and hagane writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,53 +18,52 @@ pub enum Kind {
     Histogram,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Kind {
+    /// The type's name in every format.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
-        })
+        }
     }
 }
 
-/// What a series of one type holds.
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What a series of one type holds: a view of words that are all 0 at its birth.
 pub trait Cell: Send + Sync + Sized + 'static {
     /// What every series of a family shares (a histogram's bounds).
     type Shape: Clone + PartialEq + Send + Sync;
     /// The type's name.
     const KIND: Kind;
-    /// A cell at zero.
-    fn zero(shape: &Self::Shape) -> Self;
+    /// How many words it takes.
+    fn width(shape: &Self::Shape) -> usize;
+    /// A cell over `width` words.
+    fn over(shape: &Self::Shape, words: Words) -> Self;
+    /// Its words, for those who add up those of several processes.
+    fn words(&self) -> &[AtomicU64];
+    /// What the family's record in a file says beyond its name.
+    fn layout(shape: &Self::Shape) -> Layout<'_>;
+    /// A cell at zero, in memory of its own.
+    fn zero(shape: &Self::Shape) -> Self {
+        Self::over(shape, Words::own(Self::width(shape)))
+    }
 }
 
-/// An `f64` kept as bits; adding is a compare-and-swap, so no thread's addition is lost.
-#[derive(Default)]
-pub(super) struct Float(AtomicU64);
-
-impl Float {
-    pub(super) fn of(value: f64) -> Self {
-        Self(AtomicU64::new(value.to_bits()))
-    }
-
-    pub(super) fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
-    }
-
-    pub(super) fn update(&self, change: impl Fn(f64) -> f64) {
-        let mut seen = self.0.load(Ordering::Relaxed);
-        loop {
-            let next = change(f64::from_bits(seen)).to_bits();
-            match self.0.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => seen = now,
-            }
-        }
-    }
+/// A family's shape as a file keeps it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Layout<'a> {
+    /// The type.
+    pub kind: Kind,
+    /// How the gauges of several processes become one; of no meaning to other types.
+    pub combine: Combine,
+    /// A histogram's upper bounds.
+    pub bounds: &'a [f64],
 }
 
 /// `value`, unless adding it would spoil a sum for ever.
@@ -71,7 +72,7 @@ pub(super) fn finite(value: f64) -> Result<f64, MetricError> {
 }
 
 /// A number that only goes up.
-pub struct Counter(Float);
+pub struct Counter(Words);
 
 impl Counter {
     /// Whether `amount` may be added: it must be finite and at least 0.
@@ -82,31 +83,49 @@ impl Counter {
     /// Adds an amount that `accepts` lets through.
     pub fn increment(&self, amount: f64) -> Result<(), MetricError> {
         Self::accepts(amount)?;
-        self.0.update(|total| total + amount);
+        add(&self.0[0], amount);
         Ok(())
     }
 
     /// The total.
     pub fn get(&self) -> f64 {
-        self.0.get()
+        load(&self.0[0])
     }
 }
 
 impl Cell for Counter {
     type Shape = ();
     const KIND: Kind = Kind::Counter;
-    fn zero((): &()) -> Self {
-        Self(Float::default())
+
+    fn width((): &()) -> usize {
+        1
+    }
+
+    fn over((): &(), words: Words) -> Self {
+        Self(words)
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        &self.0
+    }
+
+    fn layout((): &()) -> Layout<'_> {
+        Layout { kind: Kind::Counter, combine: Combine::default(), bounds: &[] }
     }
 }
 
 /// A number that goes up and down.
-pub struct Gauge(Float);
+pub struct Gauge {
+    combine: Combine,
+    // The value, and when it was last written (0: never), as far as combining asks for it.
+    words: Words,
+}
 
 impl Gauge {
     /// Sets the value; NaN and infinities are values that a gauge may have.
     pub fn set(&self, value: f64) {
-        self.0.set(value);
+        self.words[0].store(value.to_bits(), Ordering::Relaxed);
+        self.stamp();
     }
 
     /// Whether `amount` may be added: it must be finite.
@@ -117,21 +136,41 @@ impl Gauge {
     /// Adds an amount that `accepts` lets through, which may be negative.
     pub fn add(&self, amount: f64) -> Result<(), MetricError> {
         Self::accepts(amount)?;
-        self.0.update(|value| value + amount);
+        add(&self.words[0], amount);
+        self.stamp();
         Ok(())
     }
 
     /// The value.
     pub fn get(&self) -> f64 {
-        self.0.get()
+        load(&self.words[0])
+    }
+
+    fn stamp(&self) {
+        if self.combine.needs_stamp() {
+            self.words[1].store(self.combine.stamp(), Ordering::Relaxed);
+        }
     }
 }
 
 impl Cell for Gauge {
-    type Shape = ();
+    type Shape = Combine;
     const KIND: Kind = Kind::Gauge;
-    fn zero((): &()) -> Self {
-        Self(Float::default())
+
+    fn width(_: &Combine) -> usize {
+        2
+    }
+
+    fn over(combine: &Combine, words: Words) -> Self {
+        Self { combine: *combine, words }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        &self.words
+    }
+
+    fn layout(combine: &Combine) -> Layout<'_> {
+        Layout { kind: Kind::Gauge, combine: *combine, bounds: &[] }
     }
 }
 
@@ -143,7 +182,7 @@ mod tests {
 
     #[test]
     fn eight_threads_lose_no_increment() {
-        let (counter, gauge) = (Counter::zero(&()), Gauge::zero(&()));
+        let (counter, gauge) = (Counter::zero(&()), Gauge::zero(&Combine::default()));
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
@@ -159,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_would_spoil_a_total_is_refused_and_leaves_it_alone() {
-        let (counter, gauge) = (Counter::zero(&()), Gauge::zero(&()));
+        let (counter, gauge) = (Counter::zero(&()), Gauge::zero(&Combine::default()));
         assert!(matches!(counter.increment(-1.0), Err(MetricError::Negative { .. })));
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(matches!(counter.increment(bad), Err(MetricError::NotFinite { .. })));

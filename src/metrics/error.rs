@@ -2,8 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::cells::Kind;
+use super::combine::COMBINATIONS;
+use super::exemplars::EXEMPLAR_RUNES;
 
 /// A metric that the exposition format does not allow, or a listener that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,34 @@ pub enum MetricError {
         /// The upper bounds asked for.
         wanted: Vec<f64>,
     },
+    /// The gauge is registered with another way to combine the values of several processes.
+    #[error(
+        "gauge {metric} is already registered as {existing}, not {wanted}; leave multiprocess_mode out or use the same"
+    )]
+    OtherCombination {
+        /// The metric.
+        metric: String,
+        /// The way it has.
+        existing: &'static str,
+        /// The way asked for.
+        wanted: &'static str,
+    },
+    /// No such way to combine gauges.
+    #[error("multiprocess_mode {given:?} is not known; use one of {}", COMBINATIONS.map(|(name, _)| name).join(", "))]
+    Combination {
+        /// What was given.
+        given: String,
+    },
+    /// The directory of the processes' files cannot be used.
+    #[error("cannot keep metrics of several processes in {}: {source}; {remedy}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What to change.
+        remedy: &'static str,
+    },
     /// A histogram's upper bound is no number, or there is none.
     #[error("histogram {metric}: buckets need at least one finite upper bound and no NaN, not {given:?}")]
     Buckets {
@@ -105,6 +136,28 @@ pub enum MetricError {
         /// The value.
         value: f64,
     },
+    /// An exemplar is larger than OpenMetrics allows.
+    #[error(
+        "metric {metric}: the exemplar's labels have {runes} characters, names and values together; \
+         {EXEMPLAR_RUNES} are allowed, so give a trace id and little else"
+    )]
+    Exemplar {
+        /// The metric it was meant for.
+        metric: String,
+        /// How many it has.
+        runes: usize,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("cannot serve metrics over TLS with {}: {reason}; give a certificate chain and its key in PEM files", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The token could never be sent.
+    #[error("a bearer token must have at least one character, all of them visible ASCII, because a header carries it")]
+    Token,
     /// The listener's address cannot be understood.
     #[error("cannot serve metrics on {host:?}, port {port}: {reason}")]
     Address {

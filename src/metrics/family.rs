@@ -1,14 +1,21 @@
 //! A family: one metric name and its series, one per set of label values.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::append_list::AppendList;
-use super::cells::{Cell, Kind};
+use super::cells::{Cell, Counter, Kind};
 use super::error::MetricError;
+use super::exemplars::Exemplars;
+use super::exposition::Exemplar;
+use super::histogram::Histogram;
 use super::labels::{LabelSet, Pairs, key_of, render, resolve};
 use super::names::{check_label_names, check_metric_name};
+use super::native::Native;
+use super::shelf::Shelf;
+use super::words::Words;
 
 /// How many series a family may have before new label sets share the overflow series.
 pub const DEFAULT_SERIES_LIMIT: usize = 10_000;
@@ -22,6 +29,10 @@ pub struct Series<C> {
     rendered: String,
     /// The value.
     pub cell: C,
+    // When it was made, in seconds since the epoch.
+    created: f64,
+    exemplars: Exemplars,
+    native: OnceLock<Box<Native>>,
 }
 
 impl<C> Series<C> {
@@ -34,6 +45,53 @@ impl<C> Series<C> {
     pub(super) fn rendered(&self) -> &str {
         &self.rendered
     }
+
+    pub(super) fn created(&self) -> f64 {
+        self.created
+    }
+
+    pub(super) fn exemplars(&self) -> &Exemplars {
+        &self.exemplars
+    }
+
+    pub(super) fn native(&self) -> Option<&Native> {
+        self.native.get().map(Box::as_ref)
+    }
+}
+
+impl Series<Counter> {
+    /// Adds an amount, and keeps the exemplar if there is one. Nothing is kept of an amount that is refused.
+    pub fn increment(&self, amount: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
+        self.cell.increment(amount)?;
+        if let Some(exemplar) = exemplar {
+            self.exemplars.put(1, 0, exemplar);
+        }
+        Ok(())
+    }
+}
+
+impl Series<Histogram> {
+    /// Counts a value, also on the logarithmic scale if the family keeps one, and keeps the exemplar if there is one.
+    pub fn observe(&self, value: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
+        self.cell.observe(value)?;
+        if let Some(native) = self.native.get() {
+            native.observe(value);
+        }
+        if let Some(exemplar) = exemplar {
+            let bounds = self.cell.bounds().as_slice();
+            self.exemplars.put(bounds.len() + 1, bounds.partition_point(|bound| *bound < value), exemplar);
+        }
+        Ok(())
+    }
+}
+
+/// What a family shares with the others of its registry.
+#[derive(Clone, Default)]
+pub(super) struct Home {
+    /// Where other processes see its cells; without one they are in memory of their own.
+    pub(super) shelf: Option<Arc<dyn Shelf>>,
+    /// Counts label sets sent to an overflow series, by metric.
+    pub(super) drops: Option<Arc<Family<Counter>>>,
 }
 
 type Index<C> = HashMap<Box<[u8]>, Arc<Series<C>>>;
@@ -50,11 +108,36 @@ pub struct Family<C: Cell> {
     index: Mutex<Index<C>>,
     overflow: OnceLock<Arc<Series<C>>>,
     dropped: AtomicU64,
+    native: AtomicBool,
+    home: Home,
+    // Where the shelf has the family's own record, which comes with its first series; `None` if it has no room.
+    record: OnceLock<Option<u32>>,
+}
+
+impl Family<Histogram> {
+    /// Keeps a native histogram too, of every series that has observed nothing so far.
+    pub fn keep_native(&self) {
+        self.native.store(true, Ordering::Relaxed);
+        for series in self.iter().filter(|series| series.cell.snapshot().count() == 0) {
+            series.native.get_or_init(Box::default);
+        }
+    }
 }
 
 impl<C: Cell> Family<C> {
     /// A family with these label names, or an open one. A family with no labels has its one series at once.
     pub fn new(
+        name: &str,
+        help: &str,
+        label_names: Option<&[String]>,
+        shape: C::Shape,
+        limit: usize,
+    ) -> Result<Self, MetricError> {
+        Self::at(Home::default(), name, help, label_names, shape, limit)
+    }
+
+    pub(super) fn at(
+        home: Home,
         name: &str,
         help: &str,
         label_names: Option<&[String]>,
@@ -73,6 +156,9 @@ impl<C: Cell> Family<C> {
             index: Mutex::default(),
             overflow: OnceLock::new(),
             dropped: AtomicU64::new(0),
+            native: AtomicBool::new(false),
+            home,
+            record: OnceLock::new(),
         };
         family.describe(help);
         if label_names.is_some_and(<[String]>::is_empty) {
@@ -123,6 +209,16 @@ impl<C: Cell> Family<C> {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// How many series it may have.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether `series` is the one for label sets beyond the limit.
+    pub fn is_overflow(&self, series: &Arc<Series<C>>) -> bool {
+        self.overflow.get().is_some_and(|overflow| Arc::ptr_eq(overflow, series))
+    }
+
     /// The series of these labels, created at zero if it is new.
     pub fn series(&self, given: LabelSet<'_>) -> Result<Arc<Series<C>>, MetricError> {
         let pairs = resolve(&self.name, self.label_names(), given)?;
@@ -157,7 +253,20 @@ impl<C: Cell> Family<C> {
 
     fn born(&self, pairs: &[(&str, &str)]) -> Series<C> {
         let labels = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, rendered: render(pairs), cell: C::zero(&self.shape) }
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let native =
+            if self.native.load(Ordering::Relaxed) { Box::<Native>::default().into() } else { OnceLock::new() };
+        let rendered = render(pairs);
+        let words = self.shared_words(&rendered).map_or_else(|| Words::own(C::width(&self.shape)), Words::Shared);
+        let cell = C::over(&self.shape, words);
+        Series { labels, rendered, cell, created, exemplars: Exemplars::default(), native }
+    }
+
+    fn shared_words(&self, rendered: &str) -> Option<&'static [AtomicU64]> {
+        let shelf = self.home.shelf.as_ref()?;
+        let open = self.label_names.is_none();
+        let record = self.record.get_or_init(|| shelf.family(&self.name, self.help(), open, C::layout(&self.shape)));
+        shelf.series((*record)?, rendered, C::width(&self.shape))
     }
 
     fn overflowed(&self) -> Arc<Series<C>> {
@@ -169,6 +278,10 @@ impl<C: Cell> Family<C> {
                 self.name,
                 self.limit,
             );
+        }
+        if let Some(drops) = &self.home.drops {
+            // Its labels are those of its registry, so there is nothing to refuse.
+            let _ = drops.series(LabelSet::Values(&[&self.name])).and_then(|series| series.cell.increment(1.0));
         }
         let _writers = self.lock();
         let series = self.overflow.get_or_init(|| {

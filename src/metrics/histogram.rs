@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cells::{Cell, Float, Kind, finite};
+use super::cells::{Cell, Kind, Layout, finite};
+use super::combine::Combine;
 use super::error::MetricError;
+use super::words::{Words, add, update};
 
 /// The upper bounds of a histogram that names none, in seconds: those of AgentFlow.
 pub const DEFAULT_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -31,14 +33,39 @@ impl Bounds {
     }
 }
 
+/// The words before the counts: sum, least, greatest.
+pub(super) const HEAD: usize = 3;
+
 /// Counts of observations by size; the observations themselves are not kept.
 pub struct Histogram {
     bounds: Bounds,
-    // One per bound and one for what is above them all; not cumulative, so that observing touches one.
-    counts: Box<[AtomicU64]>,
-    sum: Float,
-    least: Float,
-    greatest: Float,
+    // Sum, least, greatest; then one count per bound and one for what is above them all. The counts are not cumulative,
+    // so that observing touches one of them.
+    words: Words,
+}
+
+/// Least and greatest are kept as the difference of their bits from these: words of 0 then say that there are none.
+const NO_LEAST: u64 = f64::INFINITY.to_bits();
+const NO_GREATEST: u64 = f64::NEG_INFINITY.to_bits();
+
+/// The least value that a word keeps, infinity if there is none.
+pub(super) fn least(word: u64) -> f64 {
+    f64::from_bits(word ^ NO_LEAST)
+}
+
+/// The greatest value that a word keeps, minus infinity if there is none.
+pub(super) fn greatest(word: u64) -> f64 {
+    f64::from_bits(word ^ NO_GREATEST)
+}
+
+/// The word for the lesser of what `word` keeps and `value`; `None` if that is what it keeps.
+pub(super) fn lesser(word: u64, value: f64) -> Option<u64> {
+    (value < least(word)).then(|| value.to_bits() ^ NO_LEAST)
+}
+
+/// The word for the greater of what `word` keeps and `value`; `None` if that is what it keeps.
+pub(super) fn greater(word: u64, value: f64) -> Option<u64> {
+    (value > greatest(word)).then(|| value.to_bits() ^ NO_GREATEST)
 }
 
 /// What a histogram held at one moment.
@@ -71,10 +98,10 @@ impl Histogram {
     pub fn observe(&self, value: f64) -> Result<(), MetricError> {
         Self::accepts(value)?;
         let bucket = self.bounds.as_slice().partition_point(|bound| *bound < value);
-        self.least.update(|least| least.min(value));
-        self.greatest.update(|greatest| greatest.max(value));
-        self.sum.update(|sum| sum + value);
-        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        update(&self.words[1], |word| lesser(word, value));
+        update(&self.words[2], |word| greater(word, value));
+        add(&self.words[0], value);
+        self.words[HEAD + bucket].fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -85,36 +112,43 @@ impl Histogram {
 
     /// Buckets (cumulative), sum, least and greatest. The count is the last bucket, so the two always agree.
     pub fn snapshot(&self) -> HistogramSnapshot {
-        let mut running = 0;
-        let cumulative: Vec<u64> = self
-            .counts
-            .iter()
-            .map(|count| {
-                running += count.load(Ordering::Relaxed);
-                running
-            })
-            .collect();
+        let words = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        HistogramSnapshot::of(self.words.iter().map(words))
+    }
+}
+
+impl HistogramSnapshot {
+    /// What a histogram's words say.
+    pub(super) fn of(mut words: impl Iterator<Item = u64>) -> Self {
         let or_zero = |value: f64| if value.is_finite() { value } else { 0.0 };
-        HistogramSnapshot {
-            cumulative,
-            sum: self.sum.get(),
-            min: or_zero(self.least.get()),
-            max: or_zero(self.greatest.get()),
-        }
+        let mut next = || words.next().unwrap_or(0);
+        let (sum, min, max) = (f64::from_bits(next()), or_zero(least(next())), or_zero(greatest(next())));
+        let cumulative = words.scan(0_u64, |running, count| {
+            *running = running.saturating_add(count);
+            Some(*running)
+        });
+        Self { cumulative: cumulative.collect(), sum, min, max }
     }
 }
 
 impl Cell for Histogram {
     type Shape = Bounds;
     const KIND: Kind = Kind::Histogram;
-    fn zero(bounds: &Bounds) -> Self {
-        Self {
-            counts: (0..=bounds.as_slice().len()).map(|_| AtomicU64::new(0)).collect(),
-            bounds: bounds.clone(),
-            sum: Float::default(),
-            least: Float::of(f64::INFINITY),
-            greatest: Float::of(f64::NEG_INFINITY),
-        }
+
+    fn width(bounds: &Bounds) -> usize {
+        HEAD + bounds.as_slice().len() + 1
+    }
+
+    fn over(bounds: &Bounds, words: Words) -> Self {
+        Self { bounds: bounds.clone(), words }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        &self.words
+    }
+
+    fn layout(bounds: &Bounds) -> Layout<'_> {
+        Layout { kind: Kind::Histogram, combine: Combine::default(), bounds: bounds.as_slice() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the labels of a call to the one series they name.
 
+use super::cells::Kind;
 use super::error::MetricError;
-use super::names::escape_label_value;
+use super::names::{check_label_names, escape_label_value};
 
 /// How a call names a series.
 #[derive(Clone, Copy)]
@@ -76,6 +77,37 @@ pub(super) fn render(pairs: &[(&str, &str)]) -> String {
     rendered
 }
 
+/// Whether `text` is what `render` could have written for a metric of this type.
+pub(super) fn is_rendered(text: &str, kind: Kind) -> bool {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Some((name, after)) = rest.split_once("=\"") else { return false };
+        let Some(length) = escaped_length(after) else { return false };
+        names.push(name);
+        rest = match &after[length + 1..] {
+            "" => "",
+            more if more.len() > 1 && more.starts_with(',') => &more[1..],
+            _ => return false,
+        };
+    }
+    check_label_names("", kind, names.iter().copied()).is_ok()
+}
+
+/// How long the value is whose closing quote comes first; `None` if it is not escaped as it should be.
+pub(super) fn escaped_length(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some(at),
+            b'\n' => return None,
+            b'\\' if !matches!(bytes.next(), Some((_, b'\\' | b'"' | b'n'))) => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Bytes that no UTF-8 text contains stand between the parts, so different labels never share a key.
 pub(super) fn key_of(pairs: &[(&str, &str)]) -> Vec<u8> {
     let mut key = Vec::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
@@ -94,7 +126,23 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn labels_that_nobody_rendered_are_told_apart() {
+        for bad in ["a", "a=\"", "a=\"1", "a=\"1\",", "a=\"1\"b=\"2\"", "a=\"\\x\"", "a=\"\n\"", "=\"1\"", "a=\"1\"} 5"]
+        {
+            assert!(!is_rendered(bad, Kind::Counter), "{bad}");
+        }
+        assert!(!is_rendered("a=\"1\",a=\"2\"", Kind::Counter));
+        assert!(!is_rendered("le=\"1\"", Kind::Histogram));
+    }
+
     proptest! {
+        #[test]
+        fn what_was_rendered_is_recognised(one in any::<String>(), other in any::<String>()) {
+            prop_assert!(is_rendered(&render(&[("a", &one), ("b", &other)]), Kind::Counter));
+            prop_assert!(is_rendered("", Kind::Counter));
+        }
+
         #[test]
         fn two_label_sets_share_a_key_only_if_they_are_the_same(
             one in proptest::collection::vec(("[a-c]{0,2}", "[a-c]{0,2}"), 0..3),

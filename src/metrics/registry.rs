@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::append_list::AppendList;
 use super::cells::{Cell, Counter, Gauge, Kind};
+use super::combine::Combine;
 use super::error::MetricError;
-use super::family::{DEFAULT_SERIES_LIMIT, Family};
+use super::family::{DEFAULT_SERIES_LIMIT, Family, Home};
 use super::histogram::{Bounds, DEFAULT_BOUNDS, Histogram};
+use super::shelf::Shelf;
 
 /// The name of the encoder's own counter of label sets sent to an overflow series.
 pub(super) const DROPS: &str = "hagane_metrics_overflow_total";
@@ -29,6 +31,15 @@ impl AnyFamily {
             Self::Counter(family) => family.name(),
             Self::Gauge(family) => family.name(),
             Self::Histogram(family) => family.name(),
+        }
+    }
+
+    /// How often a label set beyond the limit was sent to the overflow series.
+    pub fn dropped(&self) -> u64 {
+        match self {
+            Self::Counter(family) => family.dropped(),
+            Self::Gauge(family) => family.dropped(),
+            Self::Histogram(family) => family.dropped(),
         }
     }
 
@@ -71,6 +82,8 @@ pub struct Registry {
     // Sample name -> the family that writes it. Only writers look in here (see `Family::index`).
     claims: Mutex<HashMap<String, usize>>,
     limit: usize,
+    drops: Option<Arc<Family<Counter>>>,
+    shelf: Option<Arc<dyn Shelf>>,
 }
 
 impl Default for Registry {
@@ -82,7 +95,31 @@ impl Default for Registry {
 impl Registry {
     /// An empty registry whose families may each have `limit` series.
     pub fn new(limit: usize) -> Self {
-        Self { families: AppendList::new(), claims: Mutex::default(), limit }
+        Self::on(limit, None)
+    }
+
+    /// An empty registry whose cells are kept on `shelf`, where other processes see them.
+    pub fn on(limit: usize, shelf: Option<Arc<dyn Shelf>>) -> Self {
+        // One series per metric: as many as there are names, which the program itself chooses.
+        let home = Home { shelf: shelf.clone(), drops: None };
+        let help = "Uses of label sets beyond a metric's limit, counted in its overflow series.";
+        let drops = Family::at(home, DROPS, help, Some(&["metric".to_owned()]), (), usize::MAX);
+        Self { families: AppendList::new(), claims: Mutex::default(), limit, drops: drops.ok().map(Arc::new), shelf }
+    }
+
+    /// The registry's own counter of label sets that were sent to an overflow series.
+    pub(super) fn drops(&self) -> Option<&Family<Counter>> {
+        self.drops.as_deref()
+    }
+
+    /// Where its cells are kept, unless that is its own memory.
+    pub(super) fn shelf(&self) -> Option<&dyn Shelf> {
+        self.shelf.as_deref()
+    }
+
+    /// How many series a family may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Every family. Takes no lock.
@@ -102,7 +139,26 @@ impl Registry {
 
     /// The gauge of this name, created if new.
     pub fn gauge(&self, name: &str, help: &str, labels: Option<&[String]>) -> Result<Arc<Family<Gauge>>, MetricError> {
-        self.family(name, help, labels, ())
+        self.combined_gauge(name, help, labels, None)
+    }
+
+    /// The gauge of this name, created if new. `None`: it combines as it does, or in the default way if it is new.
+    pub fn combined_gauge(
+        &self,
+        name: &str,
+        help: &str,
+        labels: Option<&[String]>,
+        combine: Option<Combine>,
+    ) -> Result<Arc<Family<Gauge>>, MetricError> {
+        let family: Arc<Family<Gauge>> = self.family(name, help, labels, combine.unwrap_or_default())?;
+        match combine.filter(|wanted| wanted != family.shape()) {
+            None => Ok(family),
+            Some(wanted) => Err(MetricError::OtherCombination {
+                metric: name.to_owned(),
+                existing: family.shape().name(),
+                wanted: wanted.name(),
+            }),
+        }
     }
 
     /// The histogram of this name, created if new. Bounds `None`: whatever it has, or `DEFAULT_BOUNDS` if it is new.
@@ -143,7 +199,8 @@ impl Registry {
             }
             return existing::<C>(other, help, labels);
         }
-        let family = Arc::new(Family::new(name, help, labels, shape, self.limit)?);
+        let home = Home { shelf: self.shelf.clone(), drops: self.drops.clone() };
+        let family = Arc::new(Family::at(home, name, help, labels, shape, self.limit)?);
         let index = self.families.len();
         claims.extend(sample_names(name, C::KIND).map(|sample| (sample, index)));
         self.families.push(C::erase(Arc::clone(&family)));
@@ -177,7 +234,7 @@ fn sample_taken(metric: &str, sample: &str, other: &str) -> MetricError {
 }
 
 /// The metric's own name first: a family found under it is the family itself.
-fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
+pub(super) fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
     let endings: &[&str] = if kind == Kind::Histogram { &["", "_bucket", "_sum", "_count"] } else { &[""] };
     endings.iter().map(move |ending| format!("{name}{ending}"))
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from hagane import _core
 from hagane.errors import MetricError
 from hagane.observability import Counter, Histogram, MetricsCollector, get_metrics, setup_metrics
 from hagane.observability.metrics import Gauge
@@ -198,3 +200,64 @@ def test_eight_threads_lose_no_increment():
     for thread in threads:
         thread.join()
     assert collector.collect()["counters"]["runs_total"]["value"] == 40_000
+
+
+async def test_document_the_decorator_as_it_stands_there_counts_a_successful_and_a_failing_agent(scrape):
+    def metrics_tracked(func):
+        """The document's section 3.4 B, line for line, over this package's get_metrics."""
+
+        @functools.wraps(func)
+        async def wrapper(self, *args, **kwargs):
+            metrics = get_metrics()
+            agent_name = getattr(self, "name", self.__class__.__name__)
+            start_time = time.time()
+            try:
+                result = await func(self, *args, **kwargs)
+                metrics.counter("agent_execution_total", labels={"agent": agent_name, "status": "success"}).inc()
+                return result
+            except Exception:
+                metrics.counter("agent_execution_total", labels={"agent": agent_name, "status": "error"}).inc()
+                raise
+            finally:
+                duration = time.time() - start_time
+                metrics.histogram("agent_execution_duration_seconds", labels={"agent": agent_name}).observe(duration)
+
+        return wrapper
+
+    class Agent:
+        name = "of-the-document"
+
+        @metrics_tracked
+        async def run(self, fail):
+            if fail:
+                raise KeyError("the agent's own")
+            return "result"
+
+    assert await Agent().run(fail=False) == "result"
+    with pytest.raises(KeyError, match="the agent's own"):
+        await Agent().run(fail=True)
+    seen = scrape()
+    for status in ("success", "error"):
+        assert seen.value("agent_execution_total", agent="of-the-document", status=status) == 1
+    assert seen.value("agent_execution_duration_seconds_count", agent="of-the-document") == 2
+
+
+def test_a_handle_is_the_series_of_its_values_whatever_they_are_equal_to(collector, scrape):
+    counter = collector.counter("hits_total", "", ["code"])
+    for value in ("1", 1, True, 1.0, "True"):
+        counter.labels(value).inc()
+        counter.labels(code=value).inc()
+        counter.inc(labels={"code": value})
+    seen = scrape(collector)
+    assert [seen.value("hits_total", code=code) for code in ("1", "True", "1.0")] == [6, 6, 3]
+
+
+def test_beyond_the_limit_no_handles_are_kept():
+    registry = _core.MetricsRegistry(series_limit=10)
+    family = registry.counter("hits_total", "", ["path"])
+    assert family.labels("0") is family.labels("0")
+    for number in range(50):
+        family.labels(str(number)).inc()
+    assert family.labels("5") is family.labels("5")
+    assert family.labels("49") is not family.labels("49")
+    assert {labels["path"]: value for labels, value in family.series()}["_overflow"] == 40

@@ -27,7 +27,7 @@ from hagane.observability import get_metrics, serve_metrics
 
 @pytest.fixture
 def server(collector):
-    with serve_metrics(collector=collector) as server:
+    with serve_metrics(collector=collector, own_metrics=False) as server:
         yield server
 
 

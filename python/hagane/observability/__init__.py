@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hagane.observability.asgi import metrics_app, mount_metrics
 from hagane.observability.decorators import metrics_tracked
 from hagane.observability.metrics import (
     Counter,
@@ -12,6 +13,7 @@ from hagane.observability.metrics import (
     get_metrics,
     setup_metrics,
 )
+from hagane.observability.push import push_to_gateway, remote_write
 from hagane.observability.serving import serve_metrics
 
 __all__ = [
@@ -21,7 +23,11 @@ __all__ = [
     "MetricValue",
     "MetricsCollector",
     "get_metrics",
+    "metrics_app",
     "metrics_tracked",
+    "mount_metrics",
+    "push_to_gateway",
+    "remote_write",
     "serve_metrics",
     "setup_metrics",
 ]

@@ -5,10 +5,10 @@ Made at import, under the import lock, so that no two threads can end up with tw
 
 from __future__ import annotations
 
-from hagane import _core
 from hagane.observability.definitions import register
+from hagane.observability.multiprocess import make_registry
 
 __all__ = ["FAMILIES", "REGISTRY"]
 
-REGISTRY = _core.MetricsRegistry()
+REGISTRY = make_registry()
 FAMILIES = register(REGISTRY)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import lru_cache, wraps
-from typing import Any, TypeVar, overload
+from functools import wraps
+from typing import Any, Protocol, TypeVar, overload
 
 from hagane.observability import standard
 from hagane.observability._tracked_class import declare_with_class
+from hagane.observability.definitions import AGENT_STATUSES
 
 __all__ = ["metrics_tracked"]
+
+_SUCCESS, _ERROR, _CANCELLED = map(AGENT_STATUSES.index, ("success", "error", "cancelled"))
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,7 +43,7 @@ def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
         return type(func)(_decorate(func.__func__, agent, namespace))
     in_class = _in_class_body(func, namespace)
     takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
-    wrapper = _wrap(func, _starter(func, agent, in_class=in_class, takes_self=takes_self))
+    wrapper = _wrap(func, _meter_of(func, agent, in_class=in_class, takes_self=takes_self))
     wrapper.__hagane_tracked__ = True
     if agent is not None:
         standard.declare_agent(agent)
@@ -71,19 +73,65 @@ def agent_name(owner: Any) -> str:
     return name if isinstance(name, str) and name else kind.__name__
 
 
-def _starter(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> Callable[[tuple[Any, ...]], _Run]:
-    name = _function_name(func)
+class _Meter(Protocol):
+    def begin(self) -> float: ...
+    def end(self, began: float, way: int, /) -> None: ...
+
+
+class _NoMeter:
+    """Stands in where an agent's series cannot be had: the run goes on uncounted."""
+
+    def begin(self) -> float:
+        return 0.0
+
+    def end(self, began: float, way: int, /) -> None:
+        return None
+
+
+# By agent name; bounded, because names may come from outside. Forgetting them costs a few lookups and nothing else.
+_meters: dict[str, _Meter] = {}
+_MOST_METERS = 1024
+
+
+def _meter(agent: str) -> _Meter:
+    meter = _meters.get(agent)
+    if meter is None:
+        try:
+            meter = standard.agent_meter(agent)
+        except Exception as error:
+            standard.complain_once("metrics_tracked", error)
+            return _NoMeter()
+        if len(_meters) >= _MOST_METERS:
+            _meters.clear()
+        _meters[agent] = meter
+    return meter
+
+
+def _way(error: BaseException) -> int:
+    return _ERROR if isinstance(error, Exception) else _CANCELLED
+
+
+def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> Callable[[tuple[Any, ...]], _Meter]:
+    name = agent or _function_name(func)
+    if agent is not None or not (in_class or takes_self):
+        return lambda args: _meters.get(name) or _meter(name)
 
     def is_owner(first: Any) -> bool:
         # A static method's first argument is anything; a method whose first is not called self has itself.
-        return takes_self or (in_class and inspect.getattr_static(first, name, None) is not None)
+        return takes_self or inspect.getattr_static(first, name, None) is not None
 
-    def start(args: tuple[Any, ...]) -> _Run:
-        if agent is None and args and is_owner(args[0]):
-            return _Run(agent_name(args[0]))
-        return _Run(agent or name)
+    def meter(args: tuple[Any, ...]) -> _Meter:
+        owned = agent_name(args[0]) if args and is_owner(args[0]) else name
+        return _meters.get(owned) or _meter(owned)
 
-    return start
+    def meter_of_name(args: tuple[Any, ...]) -> _Meter:
+        # The usual case, an object with a name that ran before, without a further call.
+        try:
+            return _meters.get(args[0].name) or meter(args)
+        except Exception:
+            return meter(args)
+
+    return meter_of_name if takes_self else meter
 
 
 def _parameters(func: Any) -> list[str]:
@@ -93,63 +141,68 @@ def _parameters(func: Any) -> list[str]:
         return []
 
 
-# Bounded, because names may come from outside; forgetting one costs a few lookups and nothing else.
-_declare_once = lru_cache(maxsize=1024)(standard.declare_agent)
-
-
 class _Run:
-    """One run, from its start to its one end."""
+    """One run of a generator, from its start to its one end."""
 
-    __slots__ = ("agent", "start")
+    __slots__ = ("began", "meter")
 
-    def __init__(self, agent: str) -> None:
-        self.agent = agent
-        _declare_once(agent)
-        standard.agent_started(agent)
-        self.start = time.perf_counter()
+    def __init__(self, meter: _Meter) -> None:
+        self.meter = meter
+        self.began = meter.begin()
 
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        seconds = time.perf_counter() - self.start
-        status = "success" if kind is None else "error" if issubclass(kind, Exception) else "cancelled"
-        standard.agent_ended(self.agent)
-        standard.agent_run(self.agent, status, seconds)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self.meter.end(self.began, _SUCCESS if error is None else _way(error))
 
 
-def _wrap(func: Any, run_of: Callable[[tuple[Any, ...]], _Run]) -> Any:
+def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter]) -> Any:
     if inspect.isasyncgenfunction(func):
-        return _wrap_async_generator(func, run_of)
+        return _wrap_async_generator(func, meter_of)
     if inspect.iscoroutinefunction(func):
 
         @wraps(func)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
-            with run_of(args):
-                return await func(*args, **kwargs)
+            meter = meter_of(args)
+            began = meter.begin()
+            try:
+                result = await func(*args, **kwargs)
+            except BaseException as error:
+                meter.end(began, _way(error))
+                raise
+            meter.end(began, _SUCCESS)
+            return result
 
         return run_async
     if inspect.isgeneratorfunction(func):
 
         @wraps(func)
         def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with run_of(args):
+            with _Run(meter_of(args)):
                 return (yield from func(*args, **kwargs))
 
         return run_generator
 
     @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with run_of(args):
-            return func(*args, **kwargs)
+        meter = meter_of(args)
+        began = meter.begin()
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            meter.end(began, _way(error))
+            raise
+        meter.end(began, _SUCCESS)
+        return result
 
     return run
 
 
-def _wrap_async_generator(func: Any, run_of: Callable[[tuple[Any, ...]], _Run]) -> Any:
+def _wrap_async_generator(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter]) -> Any:
     @wraps(func)
     async def run_async_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with run_of(args):
+        with _Run(meter_of(args)):
             inner = func(*args, **kwargs)
             step = inner.__anext__()
             while True:

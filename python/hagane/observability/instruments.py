@@ -14,22 +14,33 @@ __all__ = ["Counter", "Gauge", "Histogram", "Labels"]
 Labels = Mapping[str, object]
 
 
+def _shorten(instrument: object, family: object, methods: tuple[str, ...]) -> None:
+    """Let calls of these methods go to the family at once; what they do and take is the same.
+
+    A method of the class costs more than the whole of what it calls. Subclasses keep theirs, which they may override.
+    """
+    vars(instrument).update({method: getattr(family, method) for method in methods})
+
+
 class Counter:
     """A number that only goes up. Made by itself it is in no registry; `MetricsCollector.counter` makes exported ones.
 
     Raises `MetricError` (a `ValueError`) for a name or label that the exposition format does not allow.
     """
 
-    __slots__ = ("_family",)
-
     def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
-        self._family = _core.MetricsRegistry().counter(name, description, label_names)
+        self._bind(_core.MetricsRegistry().counter(name, description, label_names))
 
     @classmethod
     def _of(cls, family: _core.CounterFamily) -> Counter:
         counter = cls.__new__(cls)
-        counter._family = family
+        counter._bind(family)
         return counter
+
+    def _bind(self, family: _core.CounterFamily) -> None:
+        self._family = family
+        if type(self) is Counter:
+            _shorten(self, family, ("labels", "inc", "get"))
 
     @property
     def name(self) -> str:
@@ -45,9 +56,13 @@ class Counter:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
         return self._family.labels(*values, **by_name)
 
-    def inc(self, value: float = 1, labels: Labels | None = None) -> None:
-        """Add `value`; MetricError if it is negative or not finite, or if a label is unknown."""
-        self._family.inc(value, labels)
+    def inc(self, value: float = 1, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
+        """Add `value`; MetricError if it is negative or not finite, or if a label is unknown.
+
+        `exemplar` leads from the number to one event, as {"trace_id": "..."}: at most 128 characters, names and
+        values together (else MetricError). OpenMetrics and protobuf show the latest one.
+        """
+        self._family.inc(value, labels, exemplar)
 
     def get(self, labels: Labels | None = None) -> float:
         """Return the total of this series, 0 if there is none; creates nothing."""
@@ -57,16 +72,19 @@ class Counter:
 class Gauge:
     """A number that goes up and down; see `Counter` for registration and errors."""
 
-    __slots__ = ("_family",)
-
     def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
-        self._family = _core.MetricsRegistry().gauge(name, description, label_names)
+        self._bind(_core.MetricsRegistry().gauge(name, description, label_names))
 
     @classmethod
     def _of(cls, family: _core.GaugeFamily) -> Gauge:
         gauge = cls.__new__(cls)
-        gauge._family = family
+        gauge._bind(family)
         return gauge
+
+    def _bind(self, family: _core.GaugeFamily) -> None:
+        self._family = family
+        if type(self) is Gauge:
+            _shorten(self, family, ("labels", "set", "inc", "dec", "get"))
 
     @property
     def name(self) -> str:
@@ -105,8 +123,6 @@ class Histogram:
     `buckets` are upper bounds in the unit of the values, sorted here; infinity is implied.
     """
 
-    __slots__ = ("_family",)
-
     DEFAULT_BUCKETS: ClassVar[tuple[float, ...]] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
     def __init__(
@@ -116,13 +132,18 @@ class Histogram:
         label_names: Sequence[str] | None = None,
         buckets: Sequence[float] | None = None,
     ) -> None:
-        self._family = _core.MetricsRegistry().histogram(name, description, label_names, buckets or None)
+        self._bind(_core.MetricsRegistry().histogram(name, description, label_names, buckets or None))
 
     @classmethod
     def _of(cls, family: _core.HistogramFamily) -> Histogram:
         histogram = cls.__new__(cls)
-        histogram._family = family
+        histogram._bind(family)
         return histogram
+
+    def _bind(self, family: _core.HistogramFamily) -> None:
+        self._family = family
+        if type(self) is Histogram:
+            _shorten(self, family, ("labels", "observe", "get_stats"))
 
     @property
     def name(self) -> str:
@@ -138,9 +159,12 @@ class Histogram:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
         return self._family.labels(*values, **by_name)
 
-    def observe(self, value: float, labels: Labels | None = None) -> None:
-        """Count `value`; MetricError if it is not finite or a label is unknown."""
-        self._family.observe(value, labels)
+    def observe(self, value: float, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
+        """Count `value`; MetricError if it is not finite or a label is unknown.
+
+        `exemplar` is as that of `Counter.inc`; the latest of each bucket is kept.
+        """
+        self._family.observe(value, labels, exemplar)
 
     def get_stats(self, labels: Labels | None = None) -> dict[str, Any]:
         """Return count, sum, avg, min, max (0 while empty) and buckets: {upper bound: how many were at most that}."""

@@ -16,6 +16,7 @@ from hagane.observability._collect import collect
 from hagane.observability._process import REGISTRY
 from hagane.observability.definitions import DEFINITIONS
 from hagane.observability.instruments import Counter, Gauge, Histogram, Labels
+from hagane.observability.multiprocess import check_directory
 
 __all__ = ["Counter", "Gauge", "Histogram", "MetricValue", "MetricsCollector", "get_metrics", "setup_metrics"]
 
@@ -69,10 +70,23 @@ class MetricsCollector:
         return known if isinstance(known, Counter) else Counter._of(family)
 
     @overload
-    def gauge(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> Gauge: ...
+    def gauge(
+        self,
+        name: str,
+        description: str = "",
+        label_names: Sequence[str] | None = None,
+        *,
+        multiprocess_mode: str | None = None,
+    ) -> Gauge: ...
     @overload
     def gauge(
-        self, name: str, description: str = "", label_names: Sequence[str] | None = None, *, labels: Labels
+        self,
+        name: str,
+        description: str = "",
+        label_names: Sequence[str] | None = None,
+        *,
+        labels: Labels,
+        multiprocess_mode: str | None = None,
     ) -> _core.GaugeChild: ...
     def gauge(
         self,
@@ -80,9 +94,14 @@ class MetricsCollector:
         description: str = "",
         label_names: Sequence[str] | None = None,
         labels: Labels | None = None,
+        multiprocess_mode: str | None = None,
     ) -> Gauge | _core.GaugeChild:
-        """Return the gauge of this name, created if new; with `labels`, its series of these labels."""
-        family = self._registry.gauge(*self._resolve(name, description, label_names))
+        """Return the gauge of this name, created if new; with `labels`, its series of these labels.
+
+        `multiprocess_mode`, one of `multiprocess.MODES` ("livesum" if nobody gives one), says how the values of
+        several processes become one.
+        """
+        family = self._registry.gauge(*self._resolve(name, description, label_names), multiprocess_mode)
         if labels is not None:
             return family.child(labels)
         known = self._known.setdefault(family.name, Gauge._of(family))
@@ -95,6 +114,8 @@ class MetricsCollector:
         description: str = "",
         label_names: Sequence[str] | None = None,
         buckets: Sequence[float] | None = None,
+        *,
+        native: bool = False,
     ) -> Histogram: ...
     @overload
     def histogram(
@@ -105,6 +126,7 @@ class MetricsCollector:
         buckets: Sequence[float] | None = None,
         *,
         labels: Labels,
+        native: bool = False,
     ) -> _core.HistogramChild: ...
     def histogram(
         self,
@@ -113,11 +135,18 @@ class MetricsCollector:
         label_names: Sequence[str] | None = None,
         buckets: Sequence[float] | None = None,
         labels: Labels | None = None,
+        native: bool = False,
     ) -> Histogram | _core.HistogramChild:
-        """Return the histogram of this name, created if new; with `labels`, its series of these labels."""
+        """Return the histogram of this name, created if new; with `labels`, its series of these labels.
+
+        `native` keeps a native histogram too (schema 3, 9 % wide buckets), which protobuf shows. It counts for
+        series that have observed nothing so far, and not in multi-process mode.
+        """
         if not buckets and name in DEFINITIONS:
             buckets = DEFINITIONS[name].buckets
         family = self._registry.histogram(*self._resolve(name, description, label_names), buckets or None)
+        if native:
+            family.keep_native()
         if labels is not None:
             return family.child(labels)
         known = self._known.setdefault(family.name, Histogram._of(family))
@@ -149,8 +178,12 @@ _current = MetricsCollector._on(REGISTRY, "agentflow")
 
 
 def setup_metrics(prefix: str = "agentflow") -> MetricsCollector:
-    """Let metrics created from now on carry `prefix`; those that live go on and stay exported."""
+    """Let metrics created from now on carry `prefix`; those that live go on and stay exported.
+
+    Raises `MetricsDirectoryError` if the environment names a multi-process directory that cannot be used.
+    """
     global _current
+    check_directory()
     _current = MetricsCollector._on(REGISTRY, prefix)
     return _current
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
+from hagane import _core
 from hagane.observability._process import FAMILIES
 from hagane.observability.definitions import (
     AGENT_STATUSES,
@@ -59,12 +60,13 @@ def _quiet(report: Callable[P, None]) -> Callable[P, None]:
         try:
             report(*args, **kwargs)
         except Exception as error:
-            _complain_once(report.__name__, error)
+            complain_once(report.__name__, error)
 
     return quiet
 
 
-def _complain_once(name: str, error: Exception) -> None:
+def complain_once(name: str, error: Exception) -> None:
+    """Log that the report `name` failed, unless that was said before."""
     if name in _complained:
         return
     _complained.add(name)
@@ -82,6 +84,13 @@ def declare_agent(agent: str) -> None:
         FAMILIES.counters["agent_execution_total"].labels(agent, status)
     FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent)
     FAMILIES.gauges["agent_executions_in_progress"].labels(agent)
+
+
+def agent_meter(agent: str) -> _core.RunMeter:
+    """Return what counts and times the runs of `agent`, its series created at 0; unlike the reports it may raise."""
+    ended = [FAMILIES.counters["agent_execution_total"].labels(agent, status) for status in AGENT_STATUSES]
+    duration = FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent)
+    return _core.RunMeter(FAMILIES.gauges["agent_executions_in_progress"].labels(agent), duration, ended)
 
 
 @_quiet

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::exemplars::exemplar as exemplar_of;
+use super::handles::Handle;
 use crate::bindings::error::metric_error;
 use crate::metrics::{Counter, Gauge, Histogram, Series};
 
@@ -15,9 +17,10 @@ pub(super) struct CounterChild(pub(super) Arc<Series<Counter>>);
 #[pymethods]
 impl CounterChild {
     /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
-    #[pyo3(signature = (value = 1.0))]
-    fn inc(&self, value: f64) -> PyResult<()> {
-        self.0.cell.increment(value).map_err(metric_error)
+    /// `exemplar` is a mapping of label names to values, at most 128 characters together.
+    #[pyo3(signature = (value = 1.0, exemplar = None))]
+    fn inc(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.0.increment(value, exemplar_of("counter", exemplar, value)?).map_err(metric_error)
     }
 
     /// What it holds now.
@@ -61,9 +64,10 @@ pub(super) struct HistogramChild(pub(super) Arc<Series<Histogram>>);
 
 #[pymethods]
 impl HistogramChild {
-    /// Counts a finite value. Raises MetricError.
-    fn observe(&self, value: f64) -> PyResult<()> {
-        self.0.cell.observe(value).map_err(metric_error)
+    /// Counts a finite value. Raises MetricError. `exemplar` is as that of a counter.
+    #[pyo3(signature = (value, exemplar = None))]
+    fn observe(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.0.observe(value, exemplar_of("histogram", exemplar, value)?).map_err(metric_error)
     }
 
     /// count, sum, avg, min, max and buckets: {upper bound: how many were at most that}.
@@ -71,6 +75,18 @@ impl HistogramChild {
         stats(py, Some(&self.0.cell))
     }
 }
+
+macro_rules! handles {
+    ($($handle:ident onto $cell:ident),*) => {$(
+        impl Handle for $handle {
+            type Cell = $cell;
+            fn onto(series: Arc<Series<$cell>>) -> Self {
+                Self(series)
+            }
+        }
+    )*};
+}
+handles!(CounterChild onto Counter, GaugeChild onto Gauge, HistogramChild onto Histogram);
 
 /// AgentFlow's shape: count, sum, avg, min, max, and per bound how many were at most that (none while it is empty).
 pub(super) fn stats<'py>(py: Python<'py>, histogram: Option<&Histogram>) -> PyResult<Bound<'py, PyDict>> {

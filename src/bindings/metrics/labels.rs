@@ -39,7 +39,7 @@ pub(super) fn find<C: Cell>(family: &Family<C>, labels: Option<&Bound<'_, PyAny>
     family.find(LabelSet::Partial(&borrowed(&pairs))).map_err(metric_error)
 }
 
-fn from_mapping(labels: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, String)>> {
+pub(super) fn from_mapping(labels: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, String)>> {
     let Some(labels) = labels else { return Ok(Vec::new()) };
     if let Ok(labels) = labels.cast::<PyDict>() {
         return labels.iter().map(pair).collect();
@@ -60,6 +60,6 @@ fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     }
 }
 
-fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(super) fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }

@@ -1,26 +1,26 @@
 //! Accepting, answering, and giving up on those that do not get on.
 
 use std::convert::Infallible;
-use std::os::fd::AsRawFd;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::descriptors::{CONNECTIONS, Descriptors};
-use crate::metrics::registry::Registry;
-use crate::metrics::text;
+use super::stream::Noted;
+use crate::metrics::exporter::{Answer, Exporter, Scrape};
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -40,12 +40,19 @@ impl Default for Patience {
     }
 }
 
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) exporter: Arc<Exporter>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) patience: Patience,
+}
+
 /// Answers scrapes until `stopped` fires or its sender is gone.
 pub(super) async fn accept(
     listener: TcpListener,
-    registry: Arc<Registry>,
+    service: Service,
     descriptors: Arc<Descriptors>,
-    patience: Patience,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut open = JoinSet::new();
@@ -55,7 +62,7 @@ pub(super) async fn accept(
             Some(_) = open.join_next(), if !open.is_empty() => {}
             accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(converse(stream, Arc::clone(&registry), Arc::clone(&descriptors), patience));
+                    open.spawn(converse(stream, service.clone(), Arc::clone(&descriptors)));
                 }
                 // Out of descriptors, mostly: it passes, and asking again at once would only burn time.
                 Err(_) => sleep(RETRY_PAUSE).await,
@@ -68,44 +75,61 @@ pub(super) async fn accept(
     let _ = timeout(CLOSE_TIMEOUT, ended).await;
 }
 
-async fn converse(stream: TcpStream, registry: Arc<Registry>, descriptors: Arc<Descriptors>, patience: Patience) {
-    let descriptor = stream.as_raw_fd();
-    let answer = service_fn(move |request| {
-        let response = answer(&request, &registry);
+async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descriptors>) {
+    let patience = service.patience;
+    let stream = Noted::new(stream, &descriptors);
+    let talk = async {
+        match &service.tls {
+            None => speak(stream, &service).await,
+            Some(tls) => {
+                // No handshake, or one that fails: there is nobody to tell.
+                if let Ok(Ok(stream)) = timeout(patience.head, tls.accept(stream)).await {
+                    speak(stream, &service).await;
+                }
+            }
+        }
+    };
+    let _ = timeout(patience.all, talk).await;
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, service: &Service) {
+    let answer = service_fn(|request| {
+        let response = answer(&request, &service.exporter);
         async { Ok::<_, Infallible>(response) }
     });
     // One request per connection: nobody holds a place among the few by doing nothing.
     let connection = http1::Builder::new()
         .keep_alive(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
+        .header_read_timeout(service.patience.head)
         .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = pin!(connection);
-    // Declared after the connection, so dropped before it closes its descriptor.
-    let _slot = descriptors.note(descriptor);
     // The client is gone or too slow: there is nobody to tell.
-    let _ = timeout(patience.all, connection.as_mut()).await;
+    let _ = connection.await;
 }
 
-fn answer(request: &Request<Incoming>, registry: &Registry) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, exporter: &Exporter) -> Response<Full<Bytes>> {
     if request.uri().path() != "/metrics" {
-        return plain(StatusCode::NOT_FOUND, "Not here. The metrics are at /metrics.\n");
+        return response(exporter.not_found());
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
-    }
-    respond(StatusCode::OK, text::CONTENT_TYPE, text::encode(registry).into())
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    // A list may be spread over several headers of one name.
+    let list = |name: HeaderName| {
+        let all: Vec<&str> = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        all.join(",")
+    };
+    response(exporter.answer(&Scrape {
+        method: request.method().as_str(),
+        authorization: header(AUTHORIZATION),
+        accept: Some(&list(ACCEPT)),
+        accept_encoding: Some(&list(ACCEPT_ENCODING)),
+    }))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    respond(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
-}
-
-fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     response
 }

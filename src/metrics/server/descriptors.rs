@@ -1,6 +1,7 @@
 //! Which descriptors a forked child has to close: numbers that it can read without any lock.
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// How many scrapes are answered at once; further ones wait in the system's backlog.
@@ -25,10 +26,11 @@ impl Descriptors {
     }
 
     /// Notes a connection; the slot is free again when the guard is dropped, which must come before the close.
-    pub(super) fn note(&self, connection: RawFd) -> Option<Slot<'_>> {
+    pub(super) fn note(noted: &Arc<Self>, connection: RawFd) -> Option<Slot> {
         let free =
-            |slot: &&AtomicI32| slot.compare_exchange(NONE, connection, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        self.connections.iter().find(free).map(Slot)
+            |slot: &AtomicI32| slot.compare_exchange(NONE, connection, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let at = noted.connections.iter().position(free)?;
+        Some(Slot { noted: Arc::clone(noted), at })
     }
 
     pub(super) fn open(&self) -> Vec<RawFd> {
@@ -38,10 +40,13 @@ impl Descriptors {
 }
 
 /// A noted connection.
-pub(super) struct Slot<'a>(&'a AtomicI32);
+pub(super) struct Slot {
+    noted: Arc<Descriptors>,
+    at: usize,
+}
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.store(NONE, Ordering::Release);
+        self.noted.connections[self.at].store(NONE, Ordering::Release);
     }
 }

@@ -2,6 +2,8 @@
 
 mod connection;
 mod descriptors;
+mod stream;
+mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -10,11 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::error::MetricError;
-use super::registry::Registry;
-use connection::Patience;
+use super::exporter::Exporter;
+use connection::{Patience, Service};
 use descriptors::Descriptors;
+pub use tls::load as load_tls;
 
 // Every server that is open in this process. Like the writers' locks this one is only held with the GIL.
 static OPEN: Mutex<Vec<Arc<Server>>> = Mutex::new(Vec::new());
@@ -22,6 +26,7 @@ static OPEN: Mutex<Vec<Arc<Server>>> = Mutex::new(Vec::new());
 /// An open listener. It goes on until `close`, also when nobody holds it any more.
 pub struct Server {
     address: SocketAddr,
+    encrypted: bool,
     descriptors: Arc<Descriptors>,
     running: Mutex<Option<Running>>,
 }
@@ -35,6 +40,11 @@ impl Server {
     /// The address it listens on, with the port that the system chose if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it speaks TLS only.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// Whether it still listens, as far as this process is concerned.
@@ -64,19 +74,24 @@ impl Closing {
     }
 }
 
-/// Opens a listener that shows `registry` at /metrics. Port 0 picks a free one.
-pub fn serve(registry: Arc<Registry>, address: SocketAddr) -> Result<Arc<Server>, MetricError> {
-    serve_with(registry, address, Patience::default())
+/// Opens a listener that lets `exporter` answer at /metrics, over TLS if `tls` is given. Port 0 picks a free one.
+pub fn serve(
+    exporter: Arc<Exporter>,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+) -> Result<Arc<Server>, MetricError> {
+    serve_with(Service { exporter, tls, patience: Patience::default() }, address)
 }
 
-fn serve_with(registry: Arc<Registry>, address: SocketAddr, patience: Patience) -> Result<Arc<Server>, MetricError> {
+fn serve_with(service: Service, address: SocketAddr) -> Result<Arc<Server>, MetricError> {
     let bind = |source| MetricError::Bind { address, source };
     let listener = TcpListener::bind(address).map_err(bind)?;
     listener.set_nonblocking(true).map_err(bind)?;
-    start(registry, listener, patience).map_err(|source| MetricError::Start { source })
+    start(service, listener).map_err(|source| MetricError::Start { source })
 }
 
-fn start(registry: Arc<Registry>, listener: TcpListener, patience: Patience) -> io::Result<Arc<Server>> {
+fn start(service: Service, listener: TcpListener) -> io::Result<Arc<Server>> {
+    let encrypted = service.tls.is_some();
     let address = listener.local_addr()?;
     let descriptors = Arc::new(Descriptors::new(listener.as_raw_fd()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -88,9 +103,9 @@ fn start(registry: Arc<Registry>, listener: TcpListener, patience: Patience) -> 
     let of_thread = Arc::clone(&descriptors);
     let thread = thread::Builder::new()
         .name("hagane-metrics".to_owned())
-        .spawn(move || runtime.block_on(connection::accept(listener, registry, of_thread, patience, stopped)))?;
+        .spawn(move || runtime.block_on(connection::accept(listener, service, of_thread, stopped)))?;
     let running = Mutex::new(Some(Running { stop, thread }));
-    let server = Arc::new(Server { address, descriptors, running });
+    let server = Arc::new(Server { address, encrypted, descriptors, running });
     lock(&OPEN).push(Arc::clone(&server));
     Ok(server)
 }

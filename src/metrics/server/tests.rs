@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::*;
+use crate::metrics::{Options, Registry};
 
 fn ask(server: &Server, request: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -17,10 +18,14 @@ fn loopback(port: u16) -> SocketAddr {
     resolve("127.0.0.1", port.into()).unwrap()
 }
 
+fn nothing() -> Arc<Exporter> {
+    Arc::new(Exporter::new(Vec::new(), Options::default()))
+}
+
 fn open() -> Arc<Server> {
-    let registry = Arc::new(Registry::default());
+    let registry = Registry::default();
     registry.counter("m_total", "", Some(&[])).unwrap();
-    serve(registry, loopback(0)).unwrap()
+    serve(Arc::new(Exporter::new(vec![Arc::new(registry)], Options::default())), loopback(0), None).unwrap()
 }
 
 fn close(server: &Server) {
@@ -51,7 +56,7 @@ fn a_closed_server_frees_its_port_and_may_be_closed_again() {
     close(&server);
     assert!(server.close().is_none() && !server.is_open());
     drop(waiting);
-    close(&serve(Arc::default(), loopback(port)).unwrap());
+    close(&serve(nothing(), loopback(port), None).unwrap());
 }
 
 #[test]
@@ -68,11 +73,11 @@ fn more_idle_clients_than_places_cannot_keep_a_server_from_closing() {
 fn an_address_that_cannot_be_had_is_named_with_the_remedy() {
     let server = open();
     let port = server.address().port();
-    let taken = serve(Arc::default(), loopback(port)).err().unwrap();
+    let taken = serve(nothing(), loopback(port), None).err().unwrap();
     assert!(matches!(taken, MetricError::Bind { .. }));
     assert!(taken.to_string().contains(&format!("port {port}: the port is in use; stop")), "{taken}");
     close(&server);
-    let elsewhere = serve(Arc::default(), resolve("192.0.2.1", 0).unwrap()).err().unwrap();
+    let elsewhere = serve(nothing(), resolve("192.0.2.1", 0).unwrap(), None).err().unwrap();
     assert!(matches!(elsewhere, MetricError::Bind { .. }), "{elsewhere}");
     for (host, port) in [("127.0.0.1", 65_536), ("not a host", 0)] {
         assert!(matches!(resolve(host, port), Err(MetricError::Address { .. })));
@@ -81,9 +86,9 @@ fn an_address_that_cannot_be_had_is_named_with_the_remedy() {
 
 #[test]
 fn noted_descriptors_are_listed_until_their_guard_is_gone() {
-    let descriptors = Descriptors::new(3);
-    let first = descriptors.note(7);
-    let second = descriptors.note(8);
+    let descriptors = Arc::new(Descriptors::new(3));
+    let first = Descriptors::note(&descriptors, 7);
+    let second = Descriptors::note(&descriptors, 8);
     assert_eq!(descriptors.open(), [3, 7, 8]);
     drop(first);
     descriptors.forget_listener();
@@ -91,7 +96,7 @@ fn noted_descriptors_are_listed_until_their_guard_is_gone() {
     drop(second);
     assert!(
         (0..descriptors::CONNECTIONS as i32)
-            .map(|at| descriptors.note(at))
+            .map(|at| Descriptors::note(&descriptors, at))
             .collect::<Vec<_>>()
             .iter()
             .all(Option::is_some)
@@ -102,11 +107,22 @@ fn noted_descriptors_are_listed_until_their_guard_is_gone() {
 fn a_client_that_does_not_get_on_is_cut_off() {
     let short = Duration::from_millis(50);
     for patience in [Patience { head: short, ..Patience::default() }, Patience { all: short, ..Patience::default() }] {
-        let server = serve_with(Arc::default(), loopback(0), patience).unwrap();
+        let server = serve_with(Service { exporter: nothing(), tls: None, patience }, loopback(0)).unwrap();
         let mut slow = TcpStream::connect(server.address()).unwrap();
         slow.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
         slow.write_all(b"GET /metr").unwrap();
         assert_eq!(slow.read_to_string(&mut String::new()).map_err(|error| error.kind()), Ok(0));
         close(&server);
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (missing, empty) = (folder.path().join("missing.pem"), folder.path().join("empty.pem"));
+    std::fs::write(&empty, "no PEM\n").unwrap();
+    for file in [&missing, &empty] {
+        let error = load_tls(file, file).err().unwrap();
+        assert!(matches!(&error, MetricError::Tls { path, .. } if path == file), "{error}");
     }
 }

@@ -1,0 +1,1 @@
+"""What `benches/metrics.py` measures, one file per group."""

@@ -1,0 +1,53 @@
+//! What `@metrics_tracked` does for a run, in two calls: one when it begins and one when it has ended.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::prelude::*;
+
+use super::children::{CounterChild, GaugeChild, HistogramChild};
+use crate::metrics::{Counter, Gauge, Histogram, Series};
+
+/// The series of one agent. Nothing here raises: a place that does not exist counts nowhere.
+#[pyclass(frozen, module = "hagane._core")]
+pub(super) struct RunMeter {
+    in_progress: Arc<Series<Gauge>>,
+    duration: Arc<Series<Histogram>>,
+    ended: Vec<Arc<Series<Counter>>>,
+    origin: Instant,
+}
+
+#[pymethods]
+impl RunMeter {
+    /// `ended`: one counter for each way in which a run can end.
+    #[new]
+    fn new(
+        in_progress: &Bound<'_, GaugeChild>,
+        duration: &Bound<'_, HistogramChild>,
+        ended: Vec<Bound<'_, CounterChild>>,
+    ) -> Self {
+        Self {
+            in_progress: Arc::clone(&in_progress.get().0),
+            duration: Arc::clone(&duration.get().0),
+            ended: ended.iter().map(|child| Arc::clone(&child.get().0)).collect(),
+            origin: Instant::now(),
+        }
+    }
+
+    /// One more run is in progress. Returns the moment, in seconds of a clock that is never set back.
+    fn begin(&self) -> f64 {
+        // Adding 1 is never refused.
+        let _ = self.in_progress.cell.add(1.0);
+        self.origin.elapsed().as_secs_f64()
+    }
+
+    /// A run that began at `began` has ended in the way of this place in `ended`.
+    fn end(&self, began: f64, way: usize) {
+        let seconds = self.origin.elapsed().as_secs_f64() - began;
+        let _ = self.in_progress.cell.add(-1.0);
+        let _ = self.duration.observe(seconds, None);
+        if let Some(ended) = self.ended.get(way) {
+            let _ = ended.increment(1.0, None);
+        }
+    }
+}
