@@ -72,6 +72,9 @@ lint-python: build
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy --strict python
 	cd tools/services && $(abspath $(BIN))/mypy --strict --config-file= *.py
+	@if $(BIN)/python -c 'import grafana_foundation_sdk' 2>/dev/null; \
+	then cd tools/dashboards && $(abspath $(BIN))/mypy --strict --config-file= *.py; \
+	else echo 'grafana-foundation-sdk needs Python 3.11; the types of tools/dashboards were not checked'; fi
 	$(BIN)/python -m mypy.stubtest hagane._core --ignore-disjoint-bases --allowlist tools/stubtest.allow
 	$(BIN)/python -m pytest -q tests/foundation/test_architecture.py tests/foundation/test_exports.py
 
@@ -85,6 +88,10 @@ bench: build ## run the benchmarks in benches/
 	@shopt -s nullglob; files=(benches/*.py); \
 	if [ $${#files[@]} = 0 ]; then echo 'there are no benchmarks yet'; fi; \
 	for file in "$${files[@]}"; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+.PHONY: dashboards
+dashboards: $(READY) ## write the packaged Grafana dashboard anew from tools/dashboards
+	$(BIN)/python tools/dashboards
 
 .PHONY: bench-metrics
 bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLOW=DIR for AgentFlow's own; figures in .benchmarks/)

@@ -75,7 +75,7 @@ def test_a_gateway_that_refuses_is_asked_once_and_its_reason_is_told(gateway):
     first.counter("of_one_type", "", []).inc()
     second.histogram("of_one_type", "", []).observe(1)
     push_to_gateway(gateway, "first", collector=first)
-    with pytest.raises(MetricsPushError, match="answered 400: .*inconsistent") as refused:
+    with pytest.raises(MetricsPushError, match=r"answered 400: .*inconsistent") as refused:
         push_to_gateway(gateway, "second", collector=second)
     push_to_gateway(gateway, "first", method="delete")
     assert refused.value.status == 400
@@ -123,7 +123,7 @@ def test_remote_write_of_many_series_takes_several_requests(tmp_path):
 
 @contextmanager
 def answering(*statuses):
-    """An HTTP server that answers with these statuses in turn, the last one from then on; yields its URL and requests."""
+    """A server that answers with these statuses in turn, then always the last; yields its URL and the requests."""
     requests, waiting = [], list(statuses)
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -25,6 +25,11 @@ REPORTS = {
         lambda: standard.agent_started("u"),
         {"agent": "u"},
     ),
+    "agent_queue_depth": (
+        lambda: standard.declare_agent("v"),
+        lambda: standard.agent_queued("v"),
+        {"agent": "v"},
+    ),
     "llm_request_total": (
         lambda: standard.declare_llm("p", "m1"),
         lambda: standard.llm_call("p", "m1", status="error", seconds=1.0),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 PACKAGES = {
     "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
     "psql": "postgresql",
     "redis-server": "redis-server",
     "prometheus": "prometheus",

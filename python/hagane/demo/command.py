@@ -1,4 +1,4 @@
-"""`hagane demo` as a command: its options, what it prints, its exit status."""
+"""`hagane demo` as a command: its options, what it prints, its exit status. Other parts add their own commands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hagane.demo import streams
 from hagane.demo.timeline import Timeline, one_line, wants_colour
+from hagane.observability import command as serving
+from hagane.observability.monitoring import command as monitoring
 
 if TYPE_CHECKING:
     from hagane.demo.session import Options, Outcome, Record
@@ -24,7 +26,8 @@ def run(arguments: Sequence[str] | None) -> int:
     streams.make_ready()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _demo(_parser().parse_args(given), given)
+        options = _parser().parse_args(given)
+        return _demo(options, given) if options.command == "demo" else int(options.run(options))
     except BrokenPipeError:
         # Whoever read our output has gone; the run itself is in the database. Keep the exit from complaining too.
         streams.silence_stdout()
@@ -41,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hagane", description="A sandbox, gates and rollback, and monitoring for agents.")
     parser.add_argument("--version", action=_Version, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands: Any = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser(
         "demo",
         help="analyse a table with an agent, gates, rollback and a report",
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         "--llm", metavar="URL", help="OpenAI-compatible server instead of the script; key from OPENAI_API_KEY"
     )
     demo.add_argument("--model", metavar="NAME", help="the model to ask that server for")
+    serving.add_commands(commands)
+    monitoring.add_commands(commands)
     return parser
 
 

@@ -13,6 +13,7 @@ from hagane.engines.checks import Checks, Policy, build_checks
 from hagane.engines.config import EngineConfig, StageConfig
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Event
+from hagane.engines.limit import Limit
 from hagane.engines.report import Reporter
 from hagane.engines.run import Pipeline
 from hagane.engines.stage import Stage
@@ -43,6 +44,7 @@ class EngineParts:
             kind = type(checkpoint_store).__name__
             raise PipelineError(f"checkpoint_store is {kind}; give a SqliteStore(path) or MemoryStore()")
         self._config = config or EngineConfig()
+        Limit(self._config.max_concurrent_agents)  # refuses a bad number now rather than in the first run
         self._stage_configs = self._parse_stages(stages)
         self._max_revisions = max_revisions
         self._reporter = Reporter(report_generator, report_builder)
@@ -105,8 +107,9 @@ class EngineParts:
         self._flow = self._build_flow()
 
     def _build_flow(self) -> Pipeline:
+        limit = Limit(self._config.max_concurrent_agents)
         stages = [
-            Stage(config, self._stage_instances.get(config.name, []), self._environment)
+            Stage(config, self._stage_instances.get(config.name, []), self._environment, limit)
             for config in self._stage_configs
         ]
         _check_agents(stages)

@@ -79,6 +79,9 @@ class EngineConfig:
         extra: whatever `configure` was given that is no field.
         max_stage_starts: how often stages may be started in one run, all told; None for a bound that follows from
             the other budgets.
+        max_concurrent_agents: how many agent runs the engine has at once, over all its runs in an event loop; the
+            others wait, and `agent_queue_depth` counts them. None for no limit. An agent must not wait for another
+            run of its own engine under a limit: both may then wait for the same place.
     """
 
     name: str = "engine"
@@ -90,3 +93,4 @@ class EngineConfig:
     hitl: HITLEngineConfig = field(default_factory=HITLEngineConfig)
     extra: dict[str, Any] = field(default_factory=dict)
     max_stage_starts: int | None = None
+    max_concurrent_agents: int | None = None

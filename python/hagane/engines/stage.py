@@ -10,6 +10,7 @@ from hagane.engines.agents import agent_name, call
 from hagane.engines.config import StageConfig
 from hagane.engines.environment import Environment
 from hagane.engines.isolate import isolate
+from hagane.engines.limit import Limit
 
 T = TypeVar("T")
 
@@ -63,11 +64,14 @@ class Stage:
     `name` is the stage's name; `await execute(inputs)` runs its agents once, with no checks.
     """
 
-    def __init__(self, config: StageConfig, agents: list[Any], environment: Environment) -> None:
+    def __init__(
+        self, config: StageConfig, agents: list[Any], environment: Environment, limit: Limit | None = None
+    ) -> None:
         self.config = config
         self.name = config.name
         self.agents = agents
         self._environment = environment
+        self._limit = limit or Limit(None)
 
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run the agents on `inputs`, which is not changed; the output is nobody else's object.
@@ -83,7 +87,8 @@ class Stage:
         return isolate(output)  # type: ignore[no-any-return]
 
     async def _call(self, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
-        return await call(agent, self.name, inputs, self._environment)
+        async with self._limit.place(agent_name(agent, self.name)):
+            return await call(agent, self.name, inputs, self._environment)
 
     async def _together(self, inputs: dict[str, Any]) -> dict[str, Any]:
         tasks = [asyncio.ensure_future(self._call(agent, isolate(inputs))) for agent in self.agents]

@@ -31,7 +31,8 @@ def metrics_app(
     """Return an ASGI app that answers GET and HEAD with the metrics, whatever the path it is mounted at.
 
     Arguments and formats are those of `serve_metrics`; in multi-process mode, where each worker answers for all, the
-    exporter's own metrics are left out too unless they are asked for. Raises `MetricError` for a token that no header can carry.
+    exporter's own metrics are left out too unless they are asked for. Raises `MetricError` for a token that no header
+    can carry.
     """
     exporter = make_exporter(
         collector, bearer_token, created=created, process_metrics=process_metrics, own_metrics=own_metrics

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from functools import wraps
 from typing import Any, Protocol, TypeVar, overload
 
 from hagane.observability import standard
 from hagane.observability._tracked_class import declare_with_class
 from hagane.observability.definitions import AGENT_STATUSES
+from hagane.observability.tracing import current_trace_exemplar
 
 __all__ = ["metrics_tracked"]
 
+_modules = sys.modules
 _SUCCESS, _ERROR, _CANCELLED = map(AGENT_STATUSES.index, ("success", "error", "cancelled"))
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -76,7 +78,7 @@ def agent_name(owner: Any) -> str:
 
 class _Meter(Protocol):
     def begin(self) -> float: ...
-    def end(self, began: float, way: int, /) -> None: ...
+    def end(self, began: float, way: int, exemplar: Mapping[str, str] | None, /) -> None: ...
 
 
 class _NoMeter:
@@ -85,7 +87,7 @@ class _NoMeter:
     def begin(self) -> float:
         return 0.0
 
-    def end(self, began: float, way: int, /) -> None:
+    def end(self, began: float, way: int, exemplar: Mapping[str, str] | None, /) -> None:
         return None
 
 
@@ -106,6 +108,11 @@ def _meter(agent: str) -> _Meter:
             _meters.clear()
         _meters[agent] = meter
     return meter
+
+
+def _exemplar() -> dict[str, str] | None:
+    # Asked for each run, so most programs, which trace nothing, pay for one lookup and not for the question itself.
+    return current_trace_exemplar() if "opentelemetry.trace" in _modules else None
 
 
 def _way(error: BaseException) -> int:
@@ -148,7 +155,7 @@ class _Run:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self.meter.end(self.began, _SUCCESS if error is None else _way(error))
+        self.meter.end(self.began, _SUCCESS if error is None else _way(error), _exemplar())
 
 
 def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter], *, by_owner: bool) -> Any:
@@ -167,9 +174,9 @@ def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter], *, by_owner:
             try:
                 result = await func(*args, **kwargs)
             except BaseException as error:
-                meter.end(began, _way(error))
+                meter.end(began, _way(error), _exemplar())
                 raise
-            meter.end(began, _SUCCESS)
+            meter.end(began, _SUCCESS, _exemplar())
             return result
 
         return run_async
@@ -192,9 +199,9 @@ def _wrap(func: Any, meter_of: Callable[[tuple[Any, ...]], _Meter], *, by_owner:
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            meter.end(began, _way(error))
+            meter.end(began, _way(error), _exemplar())
             raise
-        meter.end(began, _SUCCESS)
+        meter.end(began, _SUCCESS, _exemplar())
         return result
 
     return run

@@ -49,6 +49,7 @@ _ALL = (
     Definition("counter", "agent_execution_total", "Agent runs that ended, by how they ended.", ("agent", "status")),
     Definition("histogram", "agent_execution_duration_seconds", "How long agent runs took.", ("agent",), AGENT_BUCKETS),
     Definition("gauge", "agent_executions_in_progress", "Agent runs that have begun and not ended.", ("agent",)),
+    Definition("gauge", "agent_queue_depth", "Agent runs that wait for a place.", ("agent",)),
     Definition("counter", "llm_request_total", "Model calls, by how they ended.", ("provider", "model", "status")),
     Definition("histogram", "llm_latency_seconds", "How long model calls took.", ("provider", "model"), LLM_BUCKETS),
     Definition("counter", "llm_tokens_total", "Tokens that the provider reported.", ("provider", "model", "type")),

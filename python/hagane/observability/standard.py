@@ -21,9 +21,12 @@ from hagane.observability.definitions import (
     SANDBOX_OUTCOMES,
     TOKEN_TYPES,
 )
+from hagane.observability.tracing import current_trace_exemplar
 
 __all__ = [
+    "agent_dequeued",
     "agent_ended",
+    "agent_queued",
     "agent_run",
     "agent_started",
     "approval",
@@ -84,6 +87,7 @@ def declare_agent(agent: str) -> None:
         FAMILIES.counters["agent_execution_total"].labels(agent, status)
     FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent)
     FAMILIES.gauges["agent_executions_in_progress"].labels(agent)
+    FAMILIES.gauges["agent_queue_depth"].labels(agent)
 
 
 def agent_meter(agent: str) -> _core.RunMeter:
@@ -97,7 +101,7 @@ def agent_meter(agent: str) -> _core.RunMeter:
 def agent_run(agent: str, status: str, seconds: float) -> None:
     """Count one ended run of `agent`; status is one of `AGENT_STATUSES`."""
     FAMILIES.counters["agent_execution_total"].labels(agent, status).inc(1)
-    FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent).observe(seconds)
+    FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent).observe(seconds, current_trace_exemplar())
 
 
 @_quiet
@@ -110,6 +114,18 @@ def agent_started(agent: str) -> None:
 def agent_ended(agent: str) -> None:
     """One run of `agent` less is in progress."""
     FAMILIES.gauges["agent_executions_in_progress"].labels(agent).dec(1)
+
+
+@_quiet
+def agent_queued(agent: str) -> None:
+    """One more run of `agent` waits for a place; pair it with `agent_dequeued`."""
+    FAMILIES.gauges["agent_queue_depth"].labels(agent).inc(1)
+
+
+@_quiet
+def agent_dequeued(agent: str) -> None:
+    """One run of `agent` less waits."""
+    FAMILIES.gauges["agent_queue_depth"].labels(agent).dec(1)
 
 
 @_quiet
@@ -130,7 +146,7 @@ def llm_call(
 ) -> None:
     """Count one model call; status is one of `LLM_STATUSES`, tokens are those that the provider reported."""
     FAMILIES.counters["llm_request_total"].labels(provider, model, status).inc(1)
-    FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds)
+    FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds, current_trace_exemplar())
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
 
@@ -152,7 +168,9 @@ def llm_estimated_tokens(provider: str, model: str, input_tokens: int, output_to
 @_quiet
 def llm_first_token(provider: str, model: str, seconds: float) -> None:
     """Observe the time from the start of a streamed call to its first token."""
-    FAMILIES.histograms["llm_time_to_first_token_seconds"].labels(provider, model).observe(seconds)
+    FAMILIES.histograms["llm_time_to_first_token_seconds"].labels(provider, model).observe(
+        seconds, current_trace_exemplar()
+    )
 
 
 @_quiet
@@ -178,7 +196,9 @@ def declare_stage(pipeline: str, stage: str) -> None:
 @_quiet
 def stage_run(pipeline: str, stage: str, seconds: float) -> None:
     """Count one attempt of a stage, whatever became of it."""
-    FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage).observe(seconds)
+    FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage).observe(
+        seconds, current_trace_exemplar()
+    )
 
 
 @_quiet
@@ -231,7 +251,9 @@ def declare_sandbox(provider: str) -> None:
 def sandbox_run(provider: str, outcome: str, seconds: float) -> None:
     """Count one run of code, outcome is one of `SANDBOX_OUTCOMES`."""
     FAMILIES.counters["sandbox_execution_total"].labels(provider, outcome).inc(1)
-    FAMILIES.histograms["sandbox_execution_duration_seconds"].labels(provider).observe(seconds)
+    FAMILIES.histograms["sandbox_execution_duration_seconds"].labels(provider).observe(
+        seconds, current_trace_exemplar()
+    )
 
 
 @_quiet
@@ -245,4 +267,4 @@ def declare_store(store: str) -> None:
 def checkpoint_saved(store: str, bytes: int, seconds: float) -> None:  # noqa: A002
     """Count one checkpoint of `bytes` bytes that took `seconds`."""
     FAMILIES.counters["checkpoint_bytes_total"].labels(store).inc(bytes)
-    FAMILIES.histograms["checkpoint_duration_seconds"].labels(store).observe(seconds)
+    FAMILIES.histograms["checkpoint_duration_seconds"].labels(store).observe(seconds, current_trace_exemplar())

@@ -6,6 +6,7 @@ use std::time::Instant;
 use pyo3::prelude::*;
 
 use super::children::{CounterChild, GaugeChild, HistogramChild};
+use super::exemplars::exemplar as exemplar_of;
 use crate::metrics::{Counter, Gauge, Histogram, Series};
 
 /// The series of one agent. Nothing here raises: a place that does not exist counts nowhere.
@@ -41,11 +42,13 @@ impl RunMeter {
         self.origin.elapsed().as_secs_f64()
     }
 
-    /// A run that began at `began` has ended in the way of this place in `ended`.
-    fn end(&self, began: f64, way: usize) {
+    /// A run that began at `began` has ended in the way of this place in `ended`; `exemplar` as that of a histogram.
+    #[pyo3(signature = (began, way, exemplar = None))]
+    fn end(&self, began: f64, way: usize, exemplar: Option<&Bound<'_, PyAny>>) {
         let seconds = self.origin.elapsed().as_secs_f64() - began;
         let _ = self.in_progress.cell.add(-1.0);
-        let _ = self.duration.observe(seconds, None);
+        let exemplar = exemplar_of("duration", exemplar, seconds).ok().flatten();
+        let _ = self.duration.observe(seconds, exemplar);
         if let Some(ended) = self.ended.get(way) {
             let _ = ended.increment(1.0, None);
         }

@@ -1,0 +1,104 @@
+"""`hagane serve-metrics`: a process that only serves, beside the workers whose directory it reads."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+__all__ = ["add_commands"]
+
+OK, BAD_INPUT = 0, 2
+MOST_SECONDS = 366 * 86400
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `serve-metrics`; the parsed arguments' `run` does it and returns the exit status."""
+    serve = commands.add_parser("serve-metrics", help="serve GET /metrics for the processes of a directory")
+    serve.add_argument("--port", type=_port, default=9464, help="port to listen on, 0 for a free one (default: 9464)")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument(
+        "--dir",
+        type=Path,
+        metavar="MULTIPROC_DIR",
+        help="directory that the processes share (default: HAGANE_MULTIPROC_DIR; else this process's own metrics)",
+    )
+    serve.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop after so many seconds")
+    serve.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="file with the token scrapes must carry")
+    serve.add_argument("--certificate", type=Path, metavar="PEM", help="certificate chain, for HTTPS")
+    serve.add_argument("--key", type=Path, metavar="PEM", help="the certificate's key")
+    serve.set_defaults(run=_serve)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from hagane.errors import HaganeError
+    from hagane.observability.serving import serve_metrics
+
+    stop = _Stop()
+    try:
+        token_file = arguments.bearer_token_file
+        with serve_metrics(
+            arguments.port,
+            arguments.host,
+            collector=_collector(arguments.dir),
+            bearer_token=None if token_file is None else token_file.read_text().strip(),
+            certificate=arguments.certificate,
+            key=arguments.key,
+        ) as server:
+            print(f"metrics: {server.url}", flush=True)
+            stop.wait(arguments.seconds)
+    except (HaganeError, OSError, ValueError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        print(f"hagane serve-metrics: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    finally:
+        stop.forget()
+    return OK
+
+
+def _collector(directory: Path | None) -> Any:
+    """Return the collector over a directory's processes; None, which means the process's own, without a directory."""
+    if directory is None:
+        return None
+    from hagane import _core
+    from hagane.observability.metrics import MetricsCollector
+
+    return MetricsCollector._on(_core.MetricsRegistry(directory=directory), "")
+
+
+class _Stop:
+    """Waits for Ctrl-C or SIGTERM, which both end the serving as it should end."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._stopped = threading.Event()
+        self._before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopped.set()
+
+    def wait(self, seconds: float | None) -> None:
+        self._stopped.wait(seconds)
+
+    def forget(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to a year")
+    return seconds
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return port
