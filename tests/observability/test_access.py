@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -98,3 +99,14 @@ def test_certificates_that_cannot_be_used_are_named(collector, pem, tmp_path):
             serve_metrics(collector=collector, certificate=pair[0], key=pair[1])
     with pytest.raises(MetricsServerError, match="both a certificate and its key"):
         serve_metrics(collector=collector, certificate=certificate)
+
+
+def test_a_warning_that_is_an_error_leaves_no_listener_behind(collector):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="anyone who reaches"):
+            serve_metrics(port, "0.0.0.0", collector=collector)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)

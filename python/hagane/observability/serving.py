@@ -47,11 +47,16 @@ def serve_metrics(
     _leave_listeners_to_the_parent_on_fork()
     server = _core.start_metrics_server(exporter, host, port, certificate, key)
     if bearer_token is None and not _is_loopback(server.host):
-        warnings.warn(
-            f"anyone who reaches {server.url} can read the metrics; pass bearer_token= or listen on 127.0.0.1",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        try:
+            warnings.warn(
+                f"anyone who reaches {server.url} can read the metrics; pass bearer_token= or listen on 127.0.0.1",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        except RuntimeWarning:
+            # Where warnings are errors nobody gets a handle, so nobody could close it.
+            server.close()
+            raise
     return server
 
 

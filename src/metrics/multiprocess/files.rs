@@ -84,12 +84,24 @@ fn note(descriptor: RawFd) -> Option<usize> {
     HELD.iter().position(free)
 }
 
+/// Whether a process's file can be called so: a process number, a number in hexadecimal, the ending. Names from inside
+/// a file are asked this too before they are joined to the directory: they could point anywhere else.
+pub(super) fn is_cells(name: &str) -> bool {
+    let stem = name.strip_suffix(ENDING).and_then(|stem| stem.split_once('-'));
+    stem.is_some_and(|(process, number)| {
+        !process.is_empty()
+            && !number.is_empty()
+            && process.bytes().all(|byte| byte.is_ascii_digit())
+            && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
 /// Every process's file there is, by name.
 pub(super) fn cells_in(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().filter(|name| name.ends_with(ENDING)) {
+        if let Some(name) = entry.file_name().to_str().filter(|name| is_cells(name)) {
             found.push((name.to_owned(), entry.path()));
         }
     }

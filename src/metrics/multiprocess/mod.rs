@@ -12,6 +12,7 @@ mod totals;
 use std::fs;
 use std::io;
 use std::os::fd::RawFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,7 +50,10 @@ impl Directory {
             source,
             remedy: "name a directory on a local disk that every process of the program may write to",
         };
-        fs::create_dir_all(path).map_err(refuse)?;
+        // For this user alone: whoever may write there can make the totals lie.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refuse)?;
+        // A program that changes its working directory later must not lose it.
+        let path = &fs::canonicalize(path).map_err(refuse)?;
         let own = Own::make(path).map_err(refuse)?;
         Ok(Arc::new(Self { path: path.to_owned(), own, complained: AtomicBool::new(false) }))
     }

@@ -5,6 +5,7 @@ use crate::metrics::combine::COMBINATIONS;
 use crate::metrics::histogram;
 use crate::metrics::names::check_metric_name;
 
+use super::files::is_cells;
 use super::format::{
     FAMILY, FOLDED, FamilyRecord, GENERATION, HEAD, MAGIC, MOST_BOUNDS, MOST_TEXT, MOST_WORDS, SERIES, SERIES_HEAD,
     USED, VERSION,
@@ -116,10 +117,15 @@ impl Content {
         let record = match u32::try_from(kind) {
             Ok(FAMILY) => self.family(at, length),
             Ok(SERIES) => self.series(at, length),
-            Ok(FOLDED) => self.text(at + 2, at + length, self.word(at + 1)).map(|(name, _)| Record::Folded(name)),
+            Ok(FOLDED) => self.folded(at, length),
             _ => Err("a record of a type that there is not"),
         };
         record.map(|record| (record, length)).map_err(damaged)
+    }
+
+    fn folded(&self, at: usize, length: usize) -> Result<Record<'_>, &'static str> {
+        let (name, _) = self.text(at + 2, at + length, self.word(at + 1))?;
+        if is_cells(name) { Ok(Record::Folded(name)) } else { Err("a name that no process's file has") }
     }
 
     fn family(&self, at: usize, length: usize) -> Result<Record<'_>, &'static str> {

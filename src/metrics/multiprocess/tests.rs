@@ -275,6 +275,26 @@ fn damaged_totals_are_left_alone_and_new_dead_are_still_read() {
 }
 
 #[test]
+fn crafted_totals_remove_no_file_of_anybody_else() {
+    let outside = tempfile::tempdir().unwrap();
+    let directory = outside.path().join("metrics");
+    let (_shared, own) = process(&directory);
+    let victim = outside.path().join("1-1.cells");
+    for name in ["../1-1.cells", victim.to_str().unwrap(), "totals.lock", ".."] {
+        fs::write(&victim, "precious").unwrap();
+        let mut words = format::head(0, 1).to_vec();
+        words.extend(format::folded(name));
+        words[format::USED] = words.len() as u64;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        fs::write(directory.join(TOTALS), bytes).unwrap();
+        file_of_a_dead_process(&directory);
+        count(&own, "hits_total", "/", 1.0);
+        own.snapshot();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{name}");
+    }
+}
+
+#[test]
 fn a_directory_that_is_none_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
