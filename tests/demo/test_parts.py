@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hagane.demo import checks, drawing
 from hagane.demo.policy import approve
 from hagane.demo.publish import OutputError, is_published, publish, rename_all
+from hagane.demo.stages import ReportStage
 from hagane.demo.timeline import Timeline, one_line
+from hagane.errors import PipelineError
 
 STATISTICS = {"count": 2, "mean": 1.0, "min": 1, "max": 1}
 
@@ -163,3 +165,9 @@ def test_colours_are_for_terminals_only() -> None:
     Timeline(coloured.append, colour=True).show(event)
     assert "\x1b" not in plain[0]
     assert "\x1b[31m" in coloured[0]
+
+
+async def test_a_drawing_program_that_fails_says_so() -> None:
+    table = {"file": "t.csv", "numeric": ["n"], "group_by": "g"}
+    with pytest.raises(PipelineError, match="the report's program failed: KeyError"):
+        await ReportStage().run({"load_result": table, "analyse_result": {"summary": {}}})

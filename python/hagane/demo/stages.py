@@ -14,7 +14,7 @@ from hagane.demo import checks
 from hagane.demo.policy import ALLOWED_IMPORTS, approve
 from hagane.demo.script import PROFILE
 from hagane.demo.table import InputError, parse_table, read_file
-from hagane.errors import SandboxError
+from hagane.errors import PipelineError
 
 TASK = """\
 Summarise the table in the file 'data.csv' (UTF-8, commas, one header line; an empty cell is a missing value).
@@ -119,7 +119,7 @@ class ReportStage:
         missing = [name for name in ("report.md", "plot.svg") if name not in result.files]
         if not result.success or missing:
             reason = result.error or f"no {', '.join(missing)} among its files"
-            raise SandboxError(f"the report's program failed: {reason}\n{result.stderr}")
+            raise PipelineError(f"the report's program failed: {reason}\n{result.stderr}")
         return {"files": {name: result.files[name] for name in ("report.md", "plot.svg")}}
 
 
