@@ -98,7 +98,6 @@ def test_errors_of_the_model_fire_alerts_that_reach_the_webhook_and_end_with_the
     finally:
         running.models.failing.clear()
     received(running, "resolved HighErrorRate agent=classify .*")
-    received(running, "resolved AgentErrorBudgetBurnFast agent=classify .*")
     assert ("HighErrorRate", "classify") not in running.stack.alerts()
 
 
