@@ -9,11 +9,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from hagane.commands.streams import OutputError
 from hagane.rollback import SqliteStore
-
-
-class OutputError(OSError):
-    """Something that has to be written cannot be; the message is one line for the user."""
 
 
 def make_directory(directory: Path, undo: ExitStack) -> None:
