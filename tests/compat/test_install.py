@@ -76,15 +76,15 @@ def test_instruments_bound_before_count_in_the_new_registry_with_what_they_held(
         "text = hagane.observability.get_metrics().to_prometheus()",
         "assert collector.to_prometheus() == text",
         "ours = (line for line in text.splitlines() if line.startswith('agentflow_') and '_sum' not in line)",
-        "print(*ours, sep='\\n')",
+        "print(*sorted(ours), sep='\\n')",
     )
     assert out.splitlines() == [
-        'agentflow_calls{tool="a"} 4',
         'agentflow_calls{tool=""} 5',
+        'agentflow_calls{tool="a"} 4',
         "agentflow_depth 6",
+        'agentflow_latency_bucket{le="+Inf"} 3',
         'agentflow_latency_bucket{le="1.0"} 2',
         'agentflow_latency_bucket{le="2.0"} 3',
-        'agentflow_latency_bucket{le="+Inf"} 3',
         "agentflow_latency_count 3",
         "agentflow_untouched 3",
     ]
