@@ -137,9 +137,11 @@ impl MetricsRegistry {
         self.registry.iter().map(wrap).collect()
     }
 
-    /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
-    fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot(), false)).unwrap_or_default())
+    /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL. Raises MetricsDirectoryError if what other
+    /// processes hold cannot be read.
+    fn encode(&self, py: Python<'_>) -> PyResult<String> {
+        let encoded = py.detach(|| Ok(Format::Text.encode(&self.registry.snapshot()?, false)));
+        encoded.map(|text| String::from_utf8(text).unwrap_or_default()).map_err(metric_error)
     }
 }
 

@@ -23,6 +23,6 @@ fn encode_remote_write<'py>(
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let source = registry.source();
     let options = RemoteWriteOptions { labels: &labels, timestamp, batch };
-    let bodies = py.detach(|| remote_write_requests(&source.snapshot(), &options)).map_err(metric_error)?;
+    let bodies = py.detach(|| remote_write_requests(&source.snapshot()?, &options)).map_err(metric_error)?;
     Ok(bodies.iter().map(|body| PyBytes::new(py, body)).collect())
 }
