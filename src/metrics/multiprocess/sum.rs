@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
 
 use super::files::{Cells, Opened, TOTALS, cells_in};
 use super::merge::Merged;
@@ -59,7 +60,7 @@ fn attempt(
     let folded: Vec<String> = totals::folded(totals.as_ref()).into_iter().map(str::to_owned).collect();
     let files = cells_in(directory)?;
     if own_name.is_some_and(|own| files.iter().all(|file| file.name != own)) {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "this process's own file is no longer there"));
+        return Err(Errno::NOENT.into());
     }
     let mut memory = Vec::new();
     // The newest first: where two contradict each other, the younger program is right.
