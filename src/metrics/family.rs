@@ -60,28 +60,29 @@ impl<C> Series<C> {
 }
 
 impl Series<Counter> {
-    /// Adds an amount, and keeps the exemplar if there is one. Nothing is kept of an amount that is refused.
-    pub fn increment(&self, amount: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
+    /// Adds an amount and keeps the exemplar. Nothing is kept of an amount that is refused.
+    pub fn increment(&self, amount: f64, exemplar: Exemplar) -> Result<(), MetricError> {
         self.cell.increment(amount)?;
-        if let Some(exemplar) = exemplar {
-            self.exemplars.put(1, 0, exemplar);
-        }
+        self.exemplars.put(1, 0, exemplar);
         Ok(())
     }
 }
 
 impl Series<Histogram> {
-    /// Counts a value, also on the logarithmic scale if the family keeps one, and keeps the exemplar if there is one.
-    pub fn observe(&self, value: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
+    /// Counts a value, also on the logarithmic scale if the family keeps one.
+    #[inline]
+    pub fn observe(&self, value: f64) -> Result<(), MetricError> {
         self.cell.observe(value)?;
         if let Some(native) = self.native.get() {
             native.observe(value);
         }
-        if let Some(exemplar) = exemplar {
-            let bounds = self.cell.bounds().as_slice();
-            self.exemplars.put(bounds.len() + 1, bounds.partition_point(|bound| *bound < value), exemplar);
-        }
         Ok(())
+    }
+
+    /// Keeps the exemplar of a value that was observed.
+    pub fn exemplify(&self, value: f64, exemplar: Exemplar) {
+        let bounds = self.cell.bounds().as_slice();
+        self.exemplars.put(bounds.len() + 1, bounds.partition_point(|bound| *bound < value), exemplar);
     }
 }
 
