@@ -11,14 +11,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from hagane.observability import tracing
 from hagane.observability._later import AT_ONCE, settled
 from hagane.observability._meters import METERS, Meter, way_of
 from hagane.observability._runs import Run, relay, relay_async
+from hagane.observability.tracing import API, SPANS_ITSELF, is_on
 
 __all__ = ["MeterOf", "wrap"]
 
-_modules, _TRACING = sys.modules, tracing.API
+_modules, _TRACING = sys.modules, API
 
 MeterOf = Callable[[tuple[Any, ...]], Meter]
 """Finds the meter of a call by its arguments; never raises."""
@@ -30,7 +30,7 @@ def wrap(func: Any, meter_of: MeterOf, *, by_owner: bool) -> Any:
     `by_owner`: the usual case, an object with a name that ran before, is looked up in place: a call would cost more.
     """
     # A function that opens an agent's span itself needs no second one.
-    spans = not getattr(func, tracing.SPANS_ITSELF, False)
+    spans = not getattr(func, SPANS_ITSELF, False)
     if inspect.isasyncgenfunction(func):
         return wraps(func)(relay_async(lambda args: Run(meter_of(args), spans=spans), func))
     if inspect.isgeneratorfunction(func):
@@ -46,7 +46,7 @@ def _wrap_async(func: Any, meter_of: MeterOf, by_owner: bool, spans: bool) -> An
             meter = METERS[args[0].name] if by_owner else meter_of(args)
         except Exception:  # Not seen before, no name, or a property that is not ready.
             meter = meter_of(args)
-        if _TRACING in _modules:
+        if _TRACING in _modules and is_on():
             with Run(meter, spans=spans) as run, run.active():
                 return await func(*args, **kwargs)
         began = meter.begin()
@@ -69,7 +69,7 @@ def _wrap_sync(func: Any, meter_of: MeterOf, by_owner: bool, spans: bool) -> Any
             meter = METERS[args[0].name] if by_owner else meter_of(args)
         except Exception:  # Not seen before, no name, or a property that is not ready.
             meter = meter_of(args)
-        if _TRACING in _modules:
+        if _TRACING in _modules and is_on():
             return _traced(Run(meter, spans=spans), func, args, kwargs)
         began = meter.begin()
         try:

@@ -15,6 +15,7 @@ __all__ = [
     "Span",
     "agent_span",
     "current_trace_exemplar",
+    "is_on",
     "sandbox_span",
     "span",
     "stage_span",
@@ -79,14 +80,35 @@ class Span:
 NO_SPAN = Span()
 
 
+def is_on() -> bool:
+    """Whether a span would go anywhere, or one is current: packages that only load the API do not make it so."""
+    trace = sys.modules.get(API)
+    try:
+        return trace is not None and (_has_provider(trace) or trace.get_current_span() is not trace.INVALID_SPAN)
+    except Exception:
+        return False
+
+
+_environment_was_asked = False
+
+
+def _has_provider(trace: Any) -> bool:
+    """Whether the program has given the API a provider, by a call or by the environment."""
+    global _environment_was_asked
+    # The API reads the environment each time it is asked while there is none, which costs more than a run's metrics.
+    if vars(trace).get("_TRACER_PROVIDER", trace) is None and _environment_was_asked:
+        return False
+    _environment_was_asked = True
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def start_span(name: str, attributes: Attributes | None = None, *, kind: str = "INTERNAL") -> Span:
     """Start a span below the current one without making it current; the caller ends it. `kind`: INTERNAL or CLIENT."""
     trace = sys.modules.get(API)
     if trace is None:
         return NO_SPAN
     try:
-        # Many packages load the API, and until a program gives it a provider no span goes anywhere.
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        if not _has_provider(trace):
             return NO_SPAN
         given = {key: value for key, value in (attributes or {}).items() if value is not None}
         return Span(trace.get_tracer(_SCOPE).start_span(name, kind=trace.SpanKind[kind], attributes=given))
