@@ -1,7 +1,7 @@
 """What a plain function returned that is still to happen: its run ends when that does.
 
-`def run(self): return self._work()` over an async method has raised nothing when it returns. A coroutine and a generator
-are handed on inside one of their own sort, which nobody can tell from it; a future stays the very object.
+`def run(self): return self._work()` over an async method has raised nothing when it returns. A coroutine and a
+generator are handed on inside one of their own sort, which behaves as it does; a future stays the very object.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _awaitable(awaitable: Any, run: Run) -> Any:
         with resume(()), run.active():
             return await awaitable
 
-    coroutine = awaited()
+    coroutine: Any = awaited()
     with suppress(AttributeError, TypeError):
         coroutine.__name__, coroutine.__qualname__ = awaitable.__name__, awaitable.__qualname__
     return coroutine

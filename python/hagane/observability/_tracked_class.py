@@ -45,18 +45,18 @@ class _OnClass:
 def _follow_subclasses(owner: Any) -> None:
     own = vars(owner).get("__init_subclass__")
 
-    def __init_subclass__(cls: type, **kwargs: Any) -> None:  # noqa: N807
+    def prepare(cls: Any, /, **kwargs: Any) -> None:
         if own is not None:
             own.__get__(None, cls)(**kwargs)
         else:
             super(_holder(cls, "__init_subclass__", hook), cls).__init_subclass__(**kwargs)
         _prepare(cls)
 
-    hook = classmethod(__init_subclass__)
+    hook: Any = classmethod(prepare)
     owner.__init_subclass__ = hook
 
 
-def _holder(kind: type, name: str, value: object) -> type:
+def _holder(kind: type, name: str, value: object) -> Any:
     """The class that has `value`; not the one it was given to, of which `slots=True` makes another."""
     return next(base for base in kind.__mro__ if vars(base).get(name) is value)
 
@@ -120,7 +120,7 @@ def _declare_after(cls: Any, method: str) -> None:
     """Let `method` declare the agent; a class without one of its own gets one that calls the next class's."""
     own = vars(cls).get(method)
     home = _home(cls, method)
-    original = None if home is None else vars(home)[method]
+    original: Any = None if home is None else vars(home)[method]
     inherited = getattr(cls, method, None)
     if own is None and hasattr(inherited, _OURS) and getattr(inherited, "__wrapped__", None) is original:
         return
@@ -143,7 +143,7 @@ def _call_next(above: Any, self: Any, method: str, args: tuple[Any, ...], kwargs
         return
     if getattr(following, "__objclass__", None) is not object:
         following(*args, **kwargs)
-    elif (args or kwargs) and type(self).__new__ is object.__new__:
+    elif (args or kwargs) and getattr(type(self), "__new__") is object.__new__:  # noqa: B009  mypy knows them apart
         # What object says by itself of a class without an __init__.
         raise TypeError(f"{type(self).__name__}() takes no arguments")
 
@@ -151,7 +151,7 @@ def _call_next(above: Any, self: Any, method: str, args: tuple[Any, ...], kwargs
 def _looking_like(function: Callable[..., None], original: Any) -> Callable[..., None]:
     if original is not None:
         wraps(original)(function)
-    if original is None or original is object.__init__:
+    if original is None or original is vars(object)["__init__"]:
         function.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY)])  # type: ignore[attr-defined]
     setattr(function, _OURS, True)
     return function
