@@ -283,14 +283,19 @@ impl<C: Cell> Family<C> {
             // Its labels are those of its registry, so there is nothing to refuse.
             let _ = drops.series(LabelSet::Values(&[&self.name])).and_then(|series| series.cell.increment(1.0));
         }
-        let _writers = self.lock();
+        let mut index = self.lock();
         let series = self.overflow.get_or_init(|| {
-            let series = Arc::new(match &self.label_names {
-                Some(names) => self.born(&names.iter().map(|name| (name.as_str(), OVERFLOW)).collect::<Pairs<'_>>()),
-                None => self.born(&[("overflow", OVERFLOW)]),
+            let pairs: Pairs<'_> = match &self.label_names {
+                Some(names) => names.iter().map(|name| (name.as_str(), OVERFLOW)).collect(),
+                None => vec![("overflow", OVERFLOW)],
+            };
+            // The program may use these very labels itself: one series cannot be written twice.
+            let known = index.entry(key_of(&pairs).into()).or_insert_with(|| {
+                let series = Arc::new(self.born(&pairs));
+                self.series.push(Arc::clone(&series));
+                series
             });
-            self.series.push(Arc::clone(&series));
-            series
+            Arc::clone(known)
         });
         Arc::clone(series)
     }

@@ -36,7 +36,8 @@ impl Bounds {
 /// The words before the counts: sum, least, greatest.
 pub(super) const HEAD: usize = 3;
 
-/// Counts of observations by size; the observations themselves are not kept.
+/// Counts of observations by size; the observations themselves are not kept. Their sum stays at the greatest finite
+/// number, either way, once it would be beyond.
 pub struct Histogram {
     bounds: Bounds,
     // Sum, least, greatest; then one count per bound and one for what is above them all. The counts are not cumulative,
@@ -184,6 +185,16 @@ mod tests {
             assert!(matches!(histogram.observe(bad), Err(MetricError::NotFinite { .. })));
         }
         assert_eq!((histogram.snapshot().sum, histogram.snapshot().count()), (0.0, 0));
+    }
+
+    #[test]
+    fn a_sum_beyond_the_greatest_number_stays_a_number() {
+        let histogram = Histogram::zero(&bounds(&[1.0]));
+        let sums = [1e308, 1e308, -1e308, -1e308, -1e308, -1e308].map(|value| {
+            histogram.observe(value).unwrap();
+            histogram.snapshot().sum
+        });
+        assert_eq!((sums[1], sums[5], histogram.snapshot().count()), (f64::MAX, f64::MIN, 6));
     }
 
     #[test]

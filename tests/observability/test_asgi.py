@@ -118,9 +118,8 @@ def test_a_path_without_its_slash_is_refused_with_the_remedy():
 
 
 SHARED = """
-import asyncio, sys, threading
+import asyncio, os, shutil, sys, threading
 from hagane import _core
-from hagane.errors import MetricsDirectoryError
 from hagane.observability import asgi, get_metrics, metrics_app
 
 get_metrics().counter("shared_total").inc()
@@ -132,17 +131,18 @@ class Watched:
         self.exporter = real(*arguments)
     def answer(self, *asked):
         threads.append(threading.current_thread() is threading.main_thread())
-        if sys.argv[1] == "unreadable":
-            raise MetricsDirectoryError(13, "the directory cannot be read")
         return self.exporter.answer(*asked)
 
 _core.MetricsExporter = Watched
+application = metrics_app()
+if sys.argv[1] == "removed":
+    shutil.rmtree(os.environ["HAGANE_MULTIPROC_DIR"])
 
 async def send(message):
     sent.append(message)
 
 scope = {"type": "http", "method": "GET", "headers": []}
-asyncio.run(metrics_app()(scope, None, send))
+asyncio.run(application(scope, None, send))
 print(threads, sent[0]["status"], sent[1]["body"].decode())
 """
 
@@ -154,16 +154,15 @@ def answered(*arguments, **environment):
 
 
 def test_the_files_of_other_processes_are_read_beside_the_event_loop(tmp_path):
-    assert answered("readable").startswith("[True] 200 ")
-    said = answered("readable", HAGANE_MULTIPROC_DIR=str(tmp_path))
+    assert answered("there").startswith("[True] 200 ")
+    said = answered("there", HAGANE_MULTIPROC_DIR=str(tmp_path / "cells"))
     assert said.startswith("[False] 200 ")
     assert "agentflow_shared_total 1" in said
 
 
 def test_a_directory_that_cannot_be_read_is_an_answer_of_503_with_the_reason(tmp_path):
-    said = answered("unreadable", HAGANE_MULTIPROC_DIR=str(tmp_path))
-    assert said.startswith("[False] 503 ")
-    assert "the directory cannot be read" in said
+    said = answered("removed", HAGANE_MULTIPROC_DIR=str(tmp_path / "cells"))
+    assert said.startswith("[False] 503 cannot read the metrics of the other processes in ")
 
 
 async def test_a_web_socket_is_closed_and_the_lifespan_completes():

@@ -110,6 +110,25 @@ def test_remote_write_arrives_exactly_with_labels_and_exemplars(tmp_path):
 
 
 @pytest.mark.needs("prometheus")
+def test_labels_of_a_remote_write_and_of_a_series_stay_apart_whatever_they_are_called(tmp_path):
+    collector = MetricsCollector(prefix="")
+    collector.counter("hits_total", "", ["job", "exported_job"]).labels("a", "b").inc(3)
+    with prometheus(tmp_path) as started:
+        url = f"{started.url}/api/v1/write"
+        remote_write(url, "night", {"job": "of the user"}, collector=collector)
+        (found,) = started.vector("hits_total")
+        assert found["metric"] == {
+            "__name__": "hits_total",
+            "job": "night",
+            "exported_job": "of the user",
+            "exported_exported_job": "a",
+            "exported_exported_exported_job": "b",
+        }
+    with pytest.raises(MetricError, match="given twice"):
+        remote_write(url, "night", {"job": "one", "exported_job": "other"}, collector=collector)
+
+
+@pytest.mark.needs("prometheus")
 def test_remote_write_of_many_series_takes_several_requests(tmp_path):
     collector = MetricsCollector(prefix="")
     family = collector.counter("many_total", "", ["n"])
@@ -246,11 +265,6 @@ def test_a_password_with_an_at_sign_is_taken_and_not_shown(collector):
 def test_a_time_limit_must_be_one(collector, timeout):
     with pytest.raises(MetricError, match="timeout a finite number of seconds above 0"):
         push_to_gateway("http://127.0.0.1:1", "night", collector=collector, timeout=timeout)
-
-
-def test_remote_write_refuses_a_second_job(collector):
-    with pytest.raises(MetricError, match="leave it out of labels"):
-        remote_write("http://127.0.0.1:1", "night", {"job": "day"}, collector=collector)
 
 
 def test_remote_write_refuses_labels_that_are_not_allowed(collector):

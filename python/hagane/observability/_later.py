@@ -50,10 +50,10 @@ def _hand_over(result: Any) -> Callable[[Any, Run], Any] | None:
 
 def _resuming(run: Run) -> Begin:
     # Nobody may ever take it up, and then it does not go on for ever.
-    run.meter.suspend()
+    run.meter.suspend(run.began)
 
     def resume(_: tuple[Any, ...]) -> Run:
-        run.meter.resume()
+        run.meter.resume(run.began)
         return run
 
     return resume

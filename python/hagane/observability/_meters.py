@@ -21,8 +21,8 @@ class Meter(Protocol):
     def begin(self) -> float: ...
     def end(self, began: float, way: int, exemplar: Mapping[str, object] | None = None, /) -> None: ...
     def succeed(self, began: float, /) -> None: ...
-    def suspend(self) -> None: ...
-    def resume(self) -> None: ...
+    def suspend(self, began: float, /) -> None: ...
+    def resume(self, began: float, /) -> None: ...
 
 
 class _NoMeter:
@@ -40,10 +40,10 @@ class _NoMeter:
     def succeed(self, began: float, /) -> None:
         return None
 
-    def suspend(self) -> None:
+    def suspend(self, began: float, /) -> None:
         return None
 
-    def resume(self) -> None:
+    def resume(self, began: float, /) -> None:
         return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hagane import _core
-from hagane.errors import MetricError, MetricsDirectoryError
+from hagane.errors import MetricError
 from hagane.observability._exporter import make_exporter
 from hagane.observability.metrics import MetricsCollector, get_metrics
 
@@ -123,11 +123,7 @@ async def _answer(answer: Answers, scope: Scope, send: Send) -> None:
         text = value.decode("latin-1")
         headers[name.lower()] = f"{headers[name.lower()]},{text}" if name.lower() in headers else text
     asked = (method, headers.get(b"authorization"), headers.get(b"accept"), headers.get(b"accept-encoding"))
-    try:
-        status, answered, body = await answer(*asked)
-    except MetricsDirectoryError as error:
-        # Fewer processes than there are would look like counters that were set back: no answer is better.
-        status, answered, body = 503, [("content-type", "text/plain; charset=utf-8")], f"{error}\n".encode()
+    status, answered, body = await answer(*asked)
     sent = [(name.encode(), value.encode()) for name, value in answered]
     sent.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": sent})

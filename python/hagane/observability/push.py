@@ -67,16 +67,14 @@ def remote_write(
     """Write what `collector` exports (without one: the process) to a remote write 1.0 receiver; returns the requests.
 
     `url` is the whole address, such as http://host:9090/api/v1/write. Every sample is of now and gets the labels
-    `job` and `labels`; a series' own label of such a name becomes `exported_...`. Retries and errors are those of
-    `push_to_gateway`.
+    `job` and `labels`; a label "job" in `labels`, or a series' own label of such a name, becomes `exported_...`.
+    Retries and errors are those of `push_to_gateway`.
     """
     if not job:
         raise MetricError("remote write needs a job name that is not empty")
-    if "job" in (labels or {}):
-        raise MetricError("the job is the argument job; leave it out of labels")
-    ours = {**{name: str(value) for name, value in (labels or {}).items()}, "job": job}
+    ours = [("exported_job" if name == "job" else name, str(value)) for name, value in (labels or {}).items()]
     registry = (collector or get_metrics())._registry
-    bodies = _core.encode_remote_write(registry, list(ours.items()), time.time_ns() // 1_000_000, SERIES_PER_REQUEST)
+    bodies = _core.encode_remote_write(registry, [("job", job), *ours], time.time_ns() // 1_000_000, SERIES_PER_REQUEST)
     target = Target(url, "", bearer_token, timeout, attempts)
     headers = {
         "Content-Type": "application/x-protobuf",

@@ -16,7 +16,7 @@ pub(super) struct CounterChild(pub(super) Arc<Series<Counter>>);
 
 #[pymethods]
 impl CounterChild {
-    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
+    /// Adds a finite amount of at least 0; the total stops at the greatest finite number. Raises MetricError.
     /// `exemplar` is a mapping of label names to values, at most 128 characters together.
     #[pyo3(signature = (value = 1.0, exemplar = None))]
     fn inc(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
@@ -40,7 +40,7 @@ impl GaugeChild {
         self.0.cell.set(value);
     }
 
-    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
+    /// Adds a finite amount; the value stops at the greatest finite number. Raises MetricError.
     #[pyo3(signature = (value = 1.0))]
     fn inc(&self, value: f64) -> PyResult<()> {
         self.0.cell.add(value).map_err(metric_error)
@@ -64,7 +64,7 @@ pub(super) struct HistogramChild(pub(super) Arc<Series<Histogram>>);
 
 #[pymethods]
 impl HistogramChild {
-    /// Counts a finite value. Raises MetricError. `exemplar` is as that of a counter.
+    /// Counts a finite value; the sum stops at the greatest finite number. Raises MetricError. `exemplar` is as that of a counter.
     #[pyo3(signature = (value, exemplar = None))]
     fn observe(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         self.0.observe(value, exemplar_of("histogram", exemplar, value)?).map_err(metric_error)
