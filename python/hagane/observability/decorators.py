@@ -32,6 +32,7 @@ def metrics_tracked(func: Any = None, *, agent: str | None = None) -> Any:
     a generator) is part of its run. Where OpenTelemetry's API is loaded each run is an `invoke_agent` span. Nothing
     that goes wrong with a metric or a span reaches the caller.
 
+    Raises `TypeError` for a class, and for a string, which would be a name.
     The agent's series are there at 0 before its first run: when the function is decorated, or when a class that has a
     `name`, or an object, is made, subclasses included.
     """
@@ -43,6 +44,10 @@ def metrics_tracked(func: Any = None, *, agent: str | None = None) -> Any:
 
 
 def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
+    if isinstance(func, str):
+        raise TypeError(f"an agent's name is given by name: @metrics_tracked(agent={func!r})")
+    if isinstance(func, type):
+        raise TypeError(f"@metrics_tracked is for what runs: put it on a method of {func.__name__}, not on the class")
     if isinstance(func, (classmethod, staticmethod)):
         return type(func)(_decorate(func.__func__, agent, namespace))
     in_class = _in_class_body(func, namespace)

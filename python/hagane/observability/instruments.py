@@ -50,6 +50,10 @@ class _Instrument(Generic[Family, Child]):
         """What HELP says."""
         return self._family.description
 
+    def __repr__(self) -> str:
+        names = self._family.label_names
+        return f"<{type(self).__name__} {self.name}{{{'...' if names is None else ', '.join(names)}}}>"
+
     def labels(self, *values: object, **by_name: object) -> Child:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
         child: Any = self._family.labels(*values, **by_name)

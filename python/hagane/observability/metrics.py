@@ -52,6 +52,9 @@ class MetricsCollector:
         collector._registry = registry
         return collector
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} prefix={self._prefix!r}, {len(self._registry.families())} metrics>"
+
     @overload
     def counter(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> Counter: ...
     @overload
@@ -172,6 +175,9 @@ class MetricsCollector:
     def _resolve(
         self, name: str, description: str, label_names: Sequence[str] | None
     ) -> tuple[str, str, Sequence[str] | None]:
+        if isinstance(label_names, str):
+            # A sequence of its letters, to Python.
+            raise MetricError(f"metric {name}: label_names takes a list of names: [{label_names!r}]")
         definition = DEFINITIONS.get(name)
         if definition is None:
             return (f"{self._prefix}_{name}" if self._prefix else name), description, label_names
