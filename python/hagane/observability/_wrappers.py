@@ -52,7 +52,10 @@ def _wrap_async(func: Any, meter_of: MeterOf, by_owner: bool, spans: bool) -> An
         began = meter.begin()
         try:
             # Most calls name no argument, and an empty dict would be copied for them.
-            result = await (func(*args, **kwargs) if kwargs else func(*args))
+            if kwargs:
+                result = await func(*args, **kwargs)
+            else:
+                result = await func(*args)
         except BaseException as error:
             meter.end(began, way_of(error))
             raise
