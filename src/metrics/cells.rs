@@ -81,6 +81,7 @@ impl Counter {
     }
 
     /// Adds an amount that `accepts` lets through.
+    #[inline]
     pub fn increment(&self, amount: f64) -> Result<(), MetricError> {
         Self::accepts(amount)?;
         add(&self.0[0], amount);

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::cells::{Cell, Counter, Gauge, Kind};
 use super::error::MetricError;
 use super::exposition::{FamilySnapshot, HistogramValue, SeriesSnapshot, Source, Value};
-use super::family::{Family, Series};
+use super::family::Family;
 use super::histogram::Histogram;
 use super::native::Native;
 use super::registry::{AnyFamily, Registry};
+use super::series::Series;
 
 impl Source for Registry {
     /// Takes no lock.

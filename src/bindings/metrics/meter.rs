@@ -104,10 +104,13 @@ impl RunMeter {
         }
         let seconds = now() - began;
         let _ = self.in_progress.cell.add(-1.0);
-        let exemplar = exemplar_of("duration", exemplar, seconds).ok().flatten();
-        let _ = self.duration.observe(seconds, exemplar);
+        // Nothing is wrong with a time, and an exemplar that is refused is none.
+        let _ = self.duration.observe(seconds);
+        if let Some(Ok(Some(exemplar))) = exemplar.map(|labels| exemplar_of("duration", labels, seconds)) {
+            self.duration.exemplify(seconds, exemplar);
+        }
         if let Some(ended) = self.ended.get(way) {
-            let _ = ended.increment(1.0, None);
+            let _ = ended.cell.increment(1.0);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::family::MergedFamily;
 use super::format::FamilyRecord;
-use super::read::{Content, Record, Unreadable, plausible};
+use super::read::{Content, FamilyEntry, Record, Unreadable, plausible};
 use crate::metrics::cells::{Cell, Kind, Layout};
 use crate::metrics::combine::Combine;
 use crate::metrics::family::Family;
@@ -63,7 +63,7 @@ impl Merged {
         let mut last = 0;
         for record in content.records() {
             match record? {
-                Record::Family { number, record, bounds } => known.push(self.meet(number, &record, &bounds, dead)),
+                Record::Family(family) => known.push(self.meet(&family, dead)),
                 Record::Series { family, labels, cells } => {
                     if known.get(last).is_none_or(|known| known.number != family) {
                         last = known.binary_search_by_key(&family, |known| known.number).unwrap_or(usize::MAX);
@@ -89,12 +89,13 @@ impl Merged {
     }
 
     /// What is to be done with the series of a file's family.
-    fn meet(&mut self, number: u32, record: &FamilyRecord<'_>, bounds: &[f64], dead: bool) -> Known {
+    fn meet(&mut self, family: &FamilyEntry<'_>, dead: bool) -> Known {
+        let FamilyEntry { number, record, bounds } = family;
         let kind = record.layout.kind;
         let forgotten = dead && kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
         let place = self.place(record, bounds).filter(|_| !forgotten);
         let buckets = place.and_then(|place| self.families[place].buckets_for(bounds));
-        Known { number, name: record.name.to_owned(), kind, bounds: bounds.len(), place, buckets, next: 0 }
+        Known { number: *number, name: record.name.to_owned(), kind, bounds: bounds.len(), place, buckets, next: 0 }
     }
 
     /// Where the series of a family go: a new place, or that of the family of its name. `None`: they contradict.

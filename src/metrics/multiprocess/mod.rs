@@ -49,7 +49,10 @@ impl Directory {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         if fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o022 != 0 {
             let open = io::Error::new(io::ErrorKind::PermissionDenied, "its group or everybody may write there");
-            return Err(refuse(open, "take that right away (chmod go-w), or name another directory"));
+            return Err(refuse(
+                open,
+                "take that right away (chmod go-w), or name one below it, which is then made for its owner alone",
+            ));
         }
         // A program that changes its working directory later must not lose it.
         let path = &fs::canonicalize(path).map_err(unusable)?;

@@ -34,11 +34,8 @@ pub(super) struct Content {
 /// One record.
 #[derive(Debug)]
 pub(super) enum Record<'a> {
-    Family {
-        number: u32,
-        record: FamilyRecord<'a>,
-        bounds: Vec<f64>,
-    },
+    /// Apart, because there are few, and every record would have to be as large.
+    Family(Box<FamilyEntry<'a>>),
     /// The labels are not yet known to be text: most of them were read from another file before.
     Series {
         family: u32,
@@ -46,6 +43,14 @@ pub(super) enum Record<'a> {
         cells: Cells<'a>,
     },
     Folded(&'a str),
+}
+
+/// A family, the word at which it starts, and its bounds.
+#[derive(Debug)]
+pub(super) struct FamilyEntry<'a> {
+    pub(super) number: u32,
+    pub(super) record: FamilyRecord<'a>,
+    pub(super) bounds: Vec<f64>,
 }
 
 /// The cells of a series, still in the file's bytes.
@@ -166,7 +171,8 @@ impl Content {
         // The bounds are returned beside the record, because their bytes need not be aligned.
         let layout = Layout { kind, combine, bounds: &[] };
         let record = FamilyRecord { name, help, open: low >> 16 & 1 == 1, layout };
-        Ok(Record::Family { number: u32::try_from(at).map_err(|_| "too far away")?, record, bounds })
+        let number = u32::try_from(at).map_err(|_| "too far away")?;
+        Ok(Record::Family(Box::new(FamilyEntry { number, record, bounds })))
     }
 
     fn series(&self, at: usize, length: usize) -> Result<Record<'_>, &'static str> {
