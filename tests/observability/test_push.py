@@ -156,6 +156,8 @@ def answering(*statuses):
 
         do_PUT = do_POST  # noqa: N815
 
+        do_DELETE = do_POST  # noqa: N815
+
         def log_message(self, *_):
             pass
 
@@ -224,7 +226,13 @@ def test_a_token_goes_with_every_request(collector):
     [
         (("file:///etc/passwd", "night"), "must begin with http"),
         (("gateway:9091", "night"), "must begin with http"),
+        (("http://[::1", "night"), "no address to push to"),
+        (("http://gateway:port", "night"), "no address to push to"),
+        (("http://gateway:99999", "night"), "no address to push to"),
+        ((b"http://gateway", "night"), "no address to push to"),
+        (("http://gateway/?a=b", "night"), "can have no"),
         (("http://127.0.0.1:1", ""), "job name"),
+        (("http://127.0.0.1:1", "night", {"job": "day"}), "leave it out of grouping"),
         (("http://127.0.0.1:1", "night", {"a-b": 1}), "grouping label 'a-b'"),
         (("http://127.0.0.1:1", "night", None, "patch"), "none of put, post and delete"),
     ],
@@ -232,6 +240,31 @@ def test_a_token_goes_with_every_request(collector):
 def test_what_cannot_be_pushed_at_all_is_said_before_anything_is_sent(arguments, said):
     with pytest.raises(MetricError, match=said):
         push_to_gateway(*arguments)
+
+
+@pytest.mark.parametrize("url", ["http://me:se/cret@host:9091", "http://me:1#secret@host", "http://me:1/secret@host"])
+def test_a_password_that_is_not_encoded_is_refused_and_not_shown(collector, url):
+    for push in (push_to_gateway, remote_write):
+        with pytest.raises(MetricError, match="percent-encode") as refused:
+            push(url, "night", collector=collector)
+        assert "cret" not in str(refused.value)
+        assert "http://...@host" in str(refused.value)
+
+
+def test_a_password_with_an_at_sign_is_taken_and_not_shown(collector):
+    with answering(200, 403) as (url, requests):
+        address = url.replace("http://", "http://me:p@ss@")
+        push_to_gateway(address, "night", collector=collector)
+        with pytest.raises(MetricsPushError, match=f"{url}/metrics/job/night answered 403") as refused:
+            push_to_gateway(address, "night", method="delete", collector=collector)
+        assert "p@ss" not in str(refused.value)
+    assert [request[2]["Authorization"] for request in requests] == ["Basic bWU6cEBzcw=="] * 2
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_time_limit_must_be_one(collector, timeout):
+    with pytest.raises(MetricError, match="timeout a finite number of seconds above 0"):
+        push_to_gateway("http://127.0.0.1:1", "night", collector=collector, timeout=timeout)
 
 
 def test_remote_write_refuses_labels_that_are_not_allowed(collector):
