@@ -2,11 +2,14 @@
 
 `def run(self): return self._work()` over an async method has raised nothing when it returns. A coroutine and a
 generator are handed on inside one of their own sort, which behaves as it does; a future stays the very object.
+Any other awaitable is the caller's as it is, and the run ends with the call: it may be awaited never or many times, and
+nothing could stand in for it that is equal to it and of its type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
@@ -38,14 +41,13 @@ def _hand_over(result: Any) -> Callable[[Any, Run], Any] | None:
     if kind is GeneratorType:
         # 0x100: a coroutine of `types.coroutine`.
         return _awaitable if result.gi_code.co_flags & 0x100 else _generator
-    if not (kind is CoroutineType or hasattr(kind, "__await__")):
-        return None
-    if getattr(result, "_asyncio_future_blocking", None) is not None:
-        return _future
-    if kind is CoroutineType or all(hasattr(kind, method) for method in ("send", "throw", "close")):
+    if kind is CoroutineType:
         return _awaitable
-    # What can also be entered or iterated over is not ended by being awaited.
-    return None if hasattr(kind, "__aenter__") or hasattr(kind, "__aiter__") else _Awaitable
+    if getattr(kind, "_asyncio_future_blocking", None) is not None:
+        return _future
+    # Who hands out a future of threads or processes has loaded them.
+    concurrent = sys.modules.get("concurrent.futures")
+    return _future if concurrent is not None and isinstance(result, concurrent.Future) else None
 
 
 def _resuming(run: Run) -> Begin:
@@ -89,17 +91,3 @@ def _future(future: Any, run: Run) -> Any:
 
     future.add_done_callback(ended)
     return future
-
-
-class _Awaitable:
-    """An awaitable of a sort of its own; all but being awaited is passed on to it."""
-
-    def __init__(self, inner: Any, run: Run) -> None:
-        self._inner = inner
-        self._run = run
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return _awaitable(self._inner, self._run).__await__()  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
