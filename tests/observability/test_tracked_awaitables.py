@@ -233,3 +233,52 @@ def test_a_future_of_a_thread_pool_is_followed_to_its_end():
     assert [type(future) for future in futures] == [Future] * 3
     assert repr(futures[0].exception()) == "KeyError('x')"
     assert (counted("later-threads"), in_progress("later-threads")) == ((1, 1, 1), 0)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_coroutine_that_nobody_awaits_warns_as_often_as_it_does_untracked(close):
+    def plain():
+        return fine()
+
+    def warned(function):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            coroutine = function()
+            if close:
+                coroutine.close()
+            del coroutine
+            gc.collect()
+        return [str(warning.message) for warning in caught]
+
+    said = warned(plain)
+    assert len(said) == (0 if close else 1)
+    assert warned(metrics_tracked(agent="later-closed")(plain)) == said
+
+
+async def test_a_coroutine_that_somebody_else_has_too_is_left_open():
+    kept = []
+
+    @metrics_tracked(agent="later-kept")
+    def run():
+        kept.append(fine())
+        return kept[0]
+
+    run().close()
+    assert await kept[0] == "result"
+
+
+async def test_closing_a_half_read_stream_closes_it():
+    closed = []
+
+    async def items():
+        try:
+            for item in range(3):
+                yield item
+        finally:
+            closed.append(True)
+
+    stream = items()
+    assert await stream.__anext__() == 0
+    handed = metrics_tracked(agent="later-half-read")(lambda: stream)()
+    await handed.aclose()
+    assert closed == [True]

@@ -8,6 +8,7 @@ nothing could stand in for it that is equal to it and of its type.
 
 from __future__ import annotations
 
+import opcode
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,7 +38,8 @@ def settled(result: Any, run: Run) -> Any:
 def _hand_over(result: Any) -> Callable[[Any, Run], Any] | None:
     kind = type(result)
     if kind is AsyncGeneratorType:
-        return _async_generator
+        # One around it that has not begun would not close it.
+        return None if _has_begun(result) else _async_generator
     if kind is GeneratorType:
         # 0x100: a coroutine of `types.coroutine`.
         return _awaitable if result.gi_code.co_flags & 0x100 else _generator
@@ -48,6 +50,15 @@ def _hand_over(result: Any) -> Callable[[Any, Run], Any] | None:
     # Who hands out a future of threads or processes has loaded them.
     concurrent = sys.modules.get("concurrent.futures")
     return _future if concurrent is not None and isinstance(result, concurrent.Future) else None
+
+
+def _has_begun(generator: Any) -> bool:
+    """Whether an asynchronous generator has been read from, or closed."""
+    frame = generator.ag_frame
+    if frame is None or frame.f_lasti < 0:
+        return frame is None
+    # Since Python 3.11 a generator's own first instructions have been run when it is made.
+    return bool(frame.f_code.co_code[frame.f_lasti] != opcode.opmap.get("RETURN_GENERATOR"))
 
 
 def _resuming(run: Run) -> Begin:
@@ -63,15 +74,30 @@ def _resuming(run: Run) -> Begin:
 
 def _awaitable(awaitable: Any, run: Run) -> Any:
     resume = _resuming(run)
+    held = _Held(awaitable)
 
     async def awaited() -> Any:
         with resume(()), run.active():
-            return await awaitable
+            return await held.coroutine
 
     coroutine: Any = awaited()
     with suppress(AttributeError, TypeError):
         coroutine.__name__, coroutine.__qualname__ = awaitable.__name__, awaitable.__qualname__
     return coroutine
+
+
+class _Held:
+    """Closes a coroutine that was never begun with the one around it: only that one tells that nobody awaited it."""
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        # Two references, this object's and the call's: somebody who has a third may still await it.
+        if sys.getrefcount(self.coroutine) <= 2:
+            self.coroutine.close()
 
 
 def _generator(generator: Any, run: Run) -> Any:

@@ -36,7 +36,8 @@ class Run:
         """Count the run by what it raised, and end its span."""
         with self.active():
             self.meter.end(self.began, way_of(error), tracing.current_trace_exemplar())
-        if error is not None:
+        # A reader that has read enough is no fault.
+        if error is not None and not isinstance(error, GeneratorExit):
             self.span.fail(error)
         self.span.end()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, TypeVar, overload
 
 from hagane.observability import standard
@@ -27,12 +29,13 @@ def metrics_tracked(func: Any = None, *, agent: str | None = None) -> Any:
 
     Works on functions, methods, coroutines, generators and async generators; the result is of the same sort and has
     `__hagane_tracked__ = True`. The agent is `agent`, else the `name` of the object the method belongs to, else its
-    class; a plain function's own name. A run that raises counts as "error", one that is cancelled, interrupted or
+    class; a plain function's own name; of a bound method that of its object, and of a `partial` that of its function. A run that raises counts as "error", one that is cancelled, interrupted or
     left half-read as "cancelled". What a plain function returns to be awaited or iterated over (a coroutine, a future,
     a generator) is part of its run. Where OpenTelemetry's API is loaded each run is an `invoke_agent` span. Nothing
     that goes wrong with a metric or a span reaches the caller.
 
-    Raises `TypeError` for a class, and for a string, which would be a name.
+    Raises `TypeError` for what does not run (a class, a property, a `partialmethod`), and for a string, which would be
+    a name.
     The agent's series are there at 0 before its first run: when the function is decorated, or when a class that has a
     `name`, or an object, is made, subclasses included.
     """
@@ -48,8 +51,14 @@ def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
         raise TypeError(f"an agent's name is given by name: @metrics_tracked(agent={func!r})")
     if isinstance(func, type):
         raise TypeError(f"@metrics_tracked is for what runs: put it on a method of {func.__name__}, not on the class")
+    if isinstance(func, property):
+        raise TypeError("@metrics_tracked is for what runs: put it below @property, on the function")
+    if isinstance(func, functools.partialmethod):
+        raise TypeError("@metrics_tracked is for what runs: write partialmethod(metrics_tracked(function), ...)")
     if isinstance(func, (classmethod, staticmethod)):
         return type(func)(_decorate(func.__func__, agent, namespace))
+    if not callable(func):
+        raise TypeError(f"@metrics_tracked is for what runs: a function or a method, not {type(func).__name__}")
     in_class = _in_class_body(func, namespace)
     takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
     finds = _meter_of(func, agent, in_class=in_class, takes_self=takes_self)
@@ -72,7 +81,17 @@ def _in_class_body(func: Any, namespace: dict[str, Any]) -> bool:
 
 
 def _function_name(func: Any) -> str:
+    func = _inner(func)
+    if isinstance(func, MethodType):
+        return agent_name(func.__self__)
     return str(getattr(func, "__name__", type(func).__name__))
+
+
+def _inner(func: Any) -> Any:
+    """The function that a `partial` calls."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func
 
 
 def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> MeterOf:
