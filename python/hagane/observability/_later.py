@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from hagane.observability._runs import Begin, Run, relay, relay_async
+from hagane.observability._runs import Run, relay, relay_async
 
 __all__ = ["AT_ONCE", "settled"]
 
@@ -61,7 +61,7 @@ def _has_begun(generator: Any) -> bool:
     return bool(frame.f_code.co_code[frame.f_lasti] != opcode.opmap.get("RETURN_GENERATOR"))
 
 
-def _resuming(run: Run) -> Begin:
+def _resuming(run: Run) -> Callable[[tuple[Any, ...]], Run]:
     # Nobody may ever take it up, and then it does not go on for ever.
     run.meter.suspend(run.began)
 
