@@ -57,7 +57,9 @@ def _has_begun(generator: Any) -> bool:
     frame = generator.ag_frame
     if frame is None or frame.f_lasti < 0:
         return frame is None
-    # Since Python 3.11 a generator's own first instructions have been run when it is made.
+    if (suspended := getattr(generator, "ag_suspended", None)) is not None:  # Python 3.12 and newer
+        return bool(suspended)
+    # In Python 3.11 a generator's own first instructions have been run when it is made.
     return bool(frame.f_code.co_code[frame.f_lasti] != opcode.opmap.get("RETURN_GENERATOR"))
 
 
