@@ -10,7 +10,7 @@ use super::cells::{Cell, Counter, Kind};
 use super::error::MetricError;
 use super::exemplars::Exemplars;
 use super::histogram::Histogram;
-use super::labels::{LabelSet, Pairs, key_of, render, resolve};
+use super::labels::{LabelSet, Pairs, key_of, render_canonical, resolve};
 use super::names::{check_label_names, check_metric_name};
 use super::native::Native;
 use super::series::Series;
@@ -194,7 +194,7 @@ impl<C: Cell> Family<C> {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let native =
             if self.native.load(Ordering::Relaxed) { Box::<Native>::default().into() } else { OnceLock::new() };
-        let rendered = render(pairs);
+        let rendered = render_canonical(pairs);
         let words = self.shared_words(&rendered).map_or_else(|| Words::own(C::width(&self.shape)), Words::Shared);
         let cell = C::over(&self.shape, words);
         Series { labels, rendered, cell, created, exemplars: Exemplars::default(), native }

@@ -15,6 +15,8 @@ use super::shelf::Shelf;
 /// The name of the encoder's own counter of label sets sent to an overflow series.
 pub(super) const DROPS: &str = "hagane_metrics_overflow_total";
 
+pub(super) const DROPS_HELP: &str = "Uses of label sets beyond a metric's limit, counted in its overflow series.";
+
 /// A family of any type.
 pub enum AnyFamily {
     /// Of counters.
@@ -103,8 +105,7 @@ impl Registry {
     pub fn on(limit: usize, shelf: Option<Arc<dyn Shelf>>) -> Self {
         // One series per metric: as many as there are names, which the program itself chooses.
         let home = Home { shelf: shelf.clone(), drops: None };
-        let help = "Uses of label sets beyond a metric's limit, counted in its overflow series.";
-        let drops = Family::at(home, DROPS, help, Some(&["metric".to_owned()]), (), usize::MAX);
+        let drops = Family::at(home, DROPS, DROPS_HELP, Some(&["metric".to_owned()]), (), usize::MAX);
         Self { families: AppendList::new(), claims: Mutex::default(), limit, drops: drops.ok().map(Arc::new), shelf }
     }
 

@@ -41,7 +41,7 @@ pub struct FamilySnapshot<'a> {
 /// One set of labels and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesSnapshot<'a> {
-    /// `a="1",b="2"`, escaped, as `labels::render` writes it; empty for a series without labels.
+    /// `a="1",b="2"`, as `labels::render_canonical` writes it; empty for a series without labels.
     pub labels: Cow<'a, str>,
     /// What it holds.
     pub value: Value<'a>,

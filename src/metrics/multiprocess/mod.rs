@@ -87,6 +87,7 @@ impl Directory {
 struct Said {
     unreadable_file: AtomicBool,
     left_out: AtomicBool,
+    closed: AtomicBool,
     fold: AtomicBool,
     // Only as long as it lasts.
     unreadable: AtomicBool,
@@ -94,7 +95,7 @@ struct Said {
 
 impl Shelf for Directory {
     fn family(&self, name: &str, help: &str, open: bool, layout: Layout<'_>) -> Option<u32> {
-        let record = format::family(&FamilyRecord { name, help, open, layout })?;
+        let record = format::family(&FamilyRecord { name, help, open, closed: false, layout })?;
         self.own.append(&record).and_then(|start| u32::try_from(start).ok())
     }
 
@@ -116,6 +117,14 @@ impl Shelf for Directory {
         }
         if let Some(first) = &sum.merged.left_out().first {
             self.say(&self.said.left_out, &format!("{first} is left out"));
+        }
+        if let Some(metric) = &sum.closed {
+            let limit = own.limit();
+            let what = format!(
+                "{metric} has had more than {limit} series over time; those that it did not have before \
+                 are counted together under \"_overflow\". Use label values that come from a small set"
+            );
+            self.say(&self.said.closed, &what);
         }
         if !sum.dead.is_empty()
             && let Err(error) = totals::fold(&self.path, &sum.dead, own.limit())
