@@ -17,6 +17,9 @@ pub enum LabelSet<'a> {
     Partial(&'a [(&'a str, &'a str)]),
 }
 
+/// A label's value has no more bytes; what is longer is cut there.
+pub const MOST_VALUE: usize = 1024;
+
 /// Label names and values in the order in which they are written.
 pub(super) type Pairs<'a> = Vec<(&'a str, &'a str)>;
 
@@ -44,6 +47,22 @@ pub(super) fn resolve<'a>(
             Ok(pairs)
         }
     }
+}
+
+/// Cuts values that are longer than `MOST_VALUE`; returns the name and the length of the first.
+pub(super) fn cut_long_values<'a>(pairs: &mut Pairs<'a>) -> Option<(&'a str, usize)> {
+    let mut first = None;
+    for (name, value) in pairs.iter_mut().filter(|(_, value)| value.len() > MOST_VALUE) {
+        first.get_or_insert((*name, value.len()));
+        *value = cut(value, MOST_VALUE);
+    }
+    first
+}
+
+/// The beginning of a text, at most so many bytes, no character in part.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 fn in_order<'a>(
@@ -166,6 +185,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_value_is_cut_between_two_characters_and_said_with_its_length() {
+        let long = "鋼".repeat(400);
+        let mut pairs: Pairs<'_> = vec![("a", "short"), ("b", &long), ("c", &long)];
+        assert_eq!(cut_long_values(&mut pairs), Some(("b", 1200)));
+        assert_eq!(pairs.iter().map(|(_, value)| value.len()).collect::<Vec<_>>(), [5, 1023, 1023]);
+        assert_eq!(cut_long_values(&mut pairs), None);
+    }
 
     #[test]
     fn labels_that_nobody_rendered_are_told_apart() {

@@ -190,6 +190,9 @@ impl Registry {
         labels: Option<&[String]>,
         shape: C::Shape,
     ) -> Result<Arc<Family<C>>, MetricError> {
+        if C::KIND == Kind::Counter && name == "_total" {
+            return Err(MetricError::NoBaseName);
+        }
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         for sample in sample_names(name, C::KIND) {
             if let Some(other) = reserved_for(&sample) {
@@ -235,10 +238,16 @@ fn sample_taken(metric: &str, sample: &str, other: &str) -> MetricError {
     MetricError::SampleName { metric: metric.to_owned(), sample: sample.to_owned(), other: other.to_owned() }
 }
 
-/// The metric's own name first: a family found under it is the family itself.
+/// The metric's own name first: a family found under it is the family itself. `_created` is one of OpenMetrics'.
 pub(super) fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
-    let endings: &[&str] = if kind == Kind::Histogram { &["", "_bucket", "_sum", "_count"] } else { &[""] };
-    endings.iter().map(move |ending| format!("{name}{ending}"))
+    let endings: &[&str] = if kind == Kind::Histogram { &["_bucket", "_sum", "_count"] } else { &[] };
+    let created = match kind {
+        Kind::Counter => name.strip_suffix("_total"),
+        Kind::Gauge => None,
+        Kind::Histogram => Some(name),
+    };
+    let others = endings.iter().map(move |ending| format!("{name}{ending}"));
+    std::iter::once(name.to_owned()).chain(others).chain(created.map(|base| format!("{base}_created")))
 }
 
 #[cfg(test)]
@@ -291,5 +300,12 @@ mod tests {
         assert!(matches!(registry.histogram("u", "", None, None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter(DROPS, "", None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter("t", "", None), Err(MetricError::Type { .. })));
+        assert!(matches!(registry.gauge("t_created", "", None), Err(MetricError::SampleName { .. })));
+        registry.counter("v_total", "", None).unwrap();
+        assert!(matches!(registry.gauge("v_created", "", None), Err(MetricError::SampleName { .. })));
+        registry.gauge("w_created", "", None).unwrap();
+        assert!(matches!(registry.counter("w_total", "", None), Err(MetricError::SampleName { .. })));
+        assert!(registry.gauge("w", "", None).is_ok());
+        assert!(matches!(registry.counter("_total", "", None), Err(MetricError::NoBaseName)));
     }
 }

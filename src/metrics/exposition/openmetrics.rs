@@ -86,8 +86,9 @@ fn histogram(out: &mut String, name: &str, labels: &str, value: &HistogramValue<
         let exemplar = value.exemplars.get(at).and_then(Option::as_ref);
         sample(out, name, "_bucket", labels, Some(bound), *count as f64, exemplar);
     }
-    // With observations below 0 a sum may go down, which a format with counters in it has no place for.
-    if value.bounds.first().is_none_or(|least| *least >= 0.0) {
+    // With observations below 0 a sum may go down, which a format with counters in it has no place for, and there is no
+    // count without a sum.
+    if !value.below_zero && value.bounds.first().is_none_or(|least| *least >= 0.0) {
         sample(out, name, "_count", labels, None, value.cumulative.last().copied().unwrap_or_default() as f64, None);
         sample(out, name, "_sum", labels, None, value.sum, None);
     }
@@ -138,6 +139,7 @@ mod tests {
             bounds: vec![0.5].into(),
             cumulative: vec![0, 1],
             sum: 2.0,
+            below_zero: false,
             exemplars: vec![None, Some(exemplar.clone())],
             native: None,
         };
@@ -178,12 +180,12 @@ mod tests {
     #[test]
     fn a_counter_whose_short_name_cannot_be_had_keeps_its_samples_name() {
         let registry = Registry::default();
-        for name in ["plain", "both_total", "_total"] {
+        for name in ["plain", "both_total"] {
             registry.counter(name, "", Some(&[])).unwrap();
         }
         registry.gauge("both", "", Some(&[])).unwrap().series(LabelSet::Values(&[])).unwrap();
         let expected = "# TYPE plain unknown\nplain 0\n# TYPE both_total unknown\nboth_total 0\n\
-                        # TYPE _total unknown\n_total 0\n# TYPE both gauge\nboth 0\n# EOF\n";
+                        # TYPE both gauge\nboth 0\n# EOF\n";
         assert_eq!(encode(&registry.snapshot().unwrap(), true), expected);
     }
 }

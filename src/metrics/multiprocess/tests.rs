@@ -220,6 +220,18 @@ fn a_fold_that_was_killed_before_it_removed_what_it_counted_counts_nothing_twice
 }
 
 #[test]
+fn totals_name_no_file_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_shared, own) = process(directory.path());
+    for _ in 0..5 {
+        file_of_a_dead_process(directory.path());
+        own.snapshot().unwrap();
+    }
+    let totals = totals::read(directory.path()).unwrap().unwrap();
+    assert_eq!(totals::folded(totals.as_ref()).len(), 1);
+}
+
+#[test]
 fn damaged_totals_are_left_alone_and_new_dead_are_still_read() {
     let directory = tempfile::tempdir().unwrap();
     let (_shared, own) = process(directory.path());

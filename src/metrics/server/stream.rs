@@ -5,9 +5,11 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::descriptors::{Descriptors, Slot};
 
@@ -15,11 +17,15 @@ use super::descriptors::{Descriptors, Slot};
 pub(super) struct Noted {
     _slot: Option<Slot>,
     stream: TcpStream,
+    patience: Duration,
+    // While the client takes nothing of what is there for it.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Noted {
-    pub(super) fn new(stream: TcpStream, descriptors: &Arc<Descriptors>) -> Self {
-        Self { _slot: Descriptors::note(descriptors, stream.as_raw_fd()), stream }
+    /// A connection that ends when its client takes nothing for as long as `patience`.
+    pub(super) fn new(stream: TcpStream, descriptors: &Arc<Descriptors>, patience: Duration) -> Self {
+        Self { _slot: Descriptors::note(descriptors, stream.as_raw_fd()), stream, patience, stalled: None }
     }
 }
 
@@ -31,7 +37,15 @@ impl AsyncRead for Noted {
 
 impl AsyncWrite for Noted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if written.is_ready() {
+            this.stalled = None;
+            return written;
+        }
+        let patience = this.patience;
+        let stalled = this.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
