@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::descriptors::{Descriptors, Slot};
+
+const SEND_BUFFER: usize = 128 << 10;
 
 /// Fields are dropped in their order: the note goes before the descriptor is closed, and its number is another's.
 pub(super) struct Noted {
@@ -25,6 +28,9 @@ pub(super) struct Noted {
 impl Noted {
     /// A connection that ends when its client takes nothing for as long as `patience`.
     pub(super) fn new(stream: TcpStream, descriptors: &Arc<Descriptors>, patience: Duration) -> Self {
+        // The system would let it grow to several MiB, and a client on a slow line then seems to take nothing for long.
+        // If it may not be set, such a client has less patience.
+        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
         Self { _slot: Descriptors::note(descriptors, stream.as_raw_fd()), stream, patience, stalled: None }
     }
 }
