@@ -187,7 +187,11 @@ def test_what_several_programs_wrote_is_read_by_both_parsers_with_no_series_twic
         execute(alone, living[0])
         for registry in [*registries, *registries, alone]:
             exporter = _core.MetricsExporter(registry, created=created, process=False, own_metrics=False)
-            assert_no_series_twice(read_text(exporter.answer("GET")[2].decode()))
+            page = exporter.answer("GET")[2].decode()
+            # The parser gives the samples of a counter `m` the name `m_total`, so here it only shows that it can read.
+            assert list(read_text(page)) or not page
+            written = Counter(line.rsplit(" ", 1)[0] for line in page.splitlines() if not line.startswith("#"))
+            assert [series for series, count in written.items() if count > 1] == []
             answer = exporter.answer("GET", accept="application/openmetrics-text")[2].decode()
             assert_no_series_twice(read_openmetrics(answer))
 
