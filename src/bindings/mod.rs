@@ -8,6 +8,7 @@ mod convert;
 mod error;
 mod log;
 mod metrics;
+mod plan;
 mod rollback;
 mod runtime;
 mod sandbox;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     metrics::register(module)?;
     validation::register(module)?;
+    plan::register(module)?;
     rollback::register(module)?;
     sandbox::register(module)
 }

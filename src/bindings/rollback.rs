@@ -1,6 +1,5 @@
-//! Python's view of `rollback`: blobs, the plan and the stores.
+//! Python's view of `rollback`: blobs and the stores. The plan has a file of its own.
 
-mod plan;
 mod records;
 mod stores;
 
@@ -57,6 +56,5 @@ fn fingerprint(parts: Vec<String>) -> String {
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Blob>()?;
     module.add_function(wrap_pyfunction!(fingerprint, module)?)?;
-    plan::register(module)?;
     stores::register(module)
 }

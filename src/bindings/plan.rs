@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::super::error::plan_error;
+use super::error::plan_error;
 use crate::rollback::plan;
 use crate::validation::OnFail;
 
