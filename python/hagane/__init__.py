@@ -11,13 +11,15 @@ TYPE_CHECKING = False  # as typing's, without the time that importing typing tak
 if TYPE_CHECKING:
     from typing import Any
 
-    from hagane import agents, engines, errors, observability, rollback, sandbox, validation
+    from hagane import agents, core, engines, errors, hitl, observability, rollback, sandbox, validation
 
 __all__ = [
     "__version__",
     "agents",
+    "core",
     "engines",
     "errors",
+    "hitl",
     "observability",
     "rollback",
     "sandbox",
