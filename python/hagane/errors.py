@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "ApprovalError",
+    "BudgetSpent",
     "CheckpointError",
     "CircuitBreakerOpenError",
     "ForkError",
@@ -70,6 +71,10 @@ class SandboxClosedError(SandboxError, RuntimeError):
 
 class PipelineError(HaganeError):
     """A pipeline cannot be built or continued as asked."""
+
+
+class BudgetSpent(PipelineError):
+    """A stage or a run used, or wants to use, more tokens or money than it may."""
 
 
 class UnknownStage(PipelineError, LookupError):

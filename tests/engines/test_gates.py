@@ -8,6 +8,7 @@ from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
 from hagane.engines import EngineConfig, PipelineEngine, StageConfig
 from hagane.errors import PipelineError, UnknownStage
+from hagane.hitl import InterruptSignal
 from hagane.rollback import Store
 from hagane.validation import QualityGate, ValidationConfig
 
@@ -76,25 +77,26 @@ async def test_a_retry_after_the_last_stage_runs_the_last_stage_again() -> None:
 async def test_escalation_ends_the_run_with_the_request(store: Store | None) -> None:
     gate = QualityGate("accuracy", lambda r: r["accuracy_score"], "escalate", threshold=75)
     engine = PipelineEngine(stages(a=lambda i: {"accuracy_score": 10}), quality_gates=[gate], checkpoint_store=store)
-    result = await engine.run({}, "thread")
-    assert result["status"] == "escalated"
-    assert (result["escalation"]["gate"], result["escalation"]["stage"]) == ("accuracy", "a")
-    assert result["escalation"]["previous_output"] == {"accuracy_score": 10}
-    assert kinds(engine.history(result["run_id"]))[-2:] == ["escalated", "run_completed"]
+    with pytest.raises(InterruptSignal) as stopped:
+        await engine.run({}, "thread")
+    payload = stopped.value.payload
+    assert (payload.interrupt_type, payload.state["gate"], payload.node_id) == ("escalation", "accuracy", "a")
+    assert payload.request.context["previous_output"] == {"accuracy_score": 10}
+    assert kinds(engine.history(payload.flow_id))[-1] == "escalated"
 
 
 async def test_exhausted_retries_escalate() -> None:
     agent = Scripted(*({"n": number} for number in range(9)))
     gate = QualityGate("never", lambda r: False, stages=["a"])
-    result = await PipelineEngine(stages(a=agent), max_revisions=2, quality_gates=[gate]).run({})
-    assert (result["status"], len(agent.given)) == ("escalated", 3)
+    events = await events_of(PipelineEngine(stages(a=agent), max_revisions=2, quality_gates=[gate]), {})
+    assert (events[-1]["type"], len(agent.given)) == ("escalated", 3)
 
 
 async def test_the_same_failure_twice_stops_early() -> None:
     agent = Scripted({"n": 1})
     gate = QualityGate("never", lambda r: False, stages=["a"])
-    result = await PipelineEngine(stages(a=agent), max_revisions=9, quality_gates=[gate]).run({})
-    assert (result["status"], len(agent.given)) == ("escalated", 2)
+    events = await events_of(PipelineEngine(stages(a=agent), max_revisions=9, quality_gates=[gate]), {})
+    assert (events[-1]["type"], len(agent.given)) == ("escalated", 2)
 
 
 async def test_skip_goes_on_without_the_output_and_is_partial(store: Store | None) -> None:

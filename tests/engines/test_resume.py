@@ -16,6 +16,7 @@ from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
 from hagane.engines import PipelineEngine
 from hagane.errors import LeaseLost, PipelineError, UnknownRun, UnknownStage
+from hagane.hitl import InterruptSignal
 from hagane.rollback import MemoryStore, RollbackController, SqliteStore, Store
 from hagane.validation import QualityGate
 
@@ -166,7 +167,8 @@ async def test_an_escalated_run_shows_its_request_instead_of_going_on(kept: Stor
     gate = QualityGate("accuracy", lambda r: r["accuracy"] >= 75, "escalate")
     agent = Scripted({"accuracy": 10}, {"accuracy": 90})
     engine = PipelineEngine(stages(a=agent), quality_gates=[gate], checkpoint_store=kept)
-    await engine.run({}, "t")
+    with pytest.raises(InterruptSignal):
+        await engine.run({}, "t")
     with pytest.raises(PipelineError, match="awaits a human's decision: stage 'a', gate 'accuracy'"):
         await engine.resume("t")
     RollbackController(engine, "t").retry_with_feedback("use the 2024 figures")
@@ -211,14 +213,15 @@ async def test_another_pipeline_cannot_go_on_with_the_run(kept: Store) -> None:
         await other.resume("t")
 
 
-async def test_resume_needs_a_store_a_known_thread_and_no_command(kept: Store) -> None:
+async def test_resume_needs_a_store_a_known_thread_and_no_needless_command(kept: Store) -> None:
     with pytest.raises(PipelineError, match="checkpoint store"):
         await PipelineEngine(stages(a=len)).resume("t")
     engine = PipelineEngine(stages(a=len), checkpoint_store=kept)
     with pytest.raises(UnknownRun, match="nobody"):
         await engine.resume("nobody")
-    with pytest.raises(PipelineError, match="command"):
-        await engine.resume("t", "approve")
+    await PipelineEngine(stages(a=Scripted(ValueError("x"))), checkpoint_store=kept).run({}, "t")
+    with pytest.raises(PipelineError, match="awaits no decision"):
+        await PipelineEngine(stages(a=len), checkpoint_store=kept).resume("t", "approve")
 
 
 async def test_a_run_that_was_taken_over_writes_nothing_more(kept: Store) -> None:

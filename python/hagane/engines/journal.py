@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
@@ -13,10 +13,14 @@ from typing import Any
 from hagane import _core
 from hagane.engines.environment import Environment
 from hagane.engines.feedback import bounded
+from hagane.engines.progress import Progress
 from hagane.observability import standard
 
 Event = dict[str, Any]
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
+
+
+__all__ = ["Event", "Journal", "read_history"]
 
 
 class Journal:
@@ -49,11 +53,19 @@ class Journal:
         self._unsaved: list[Event] = []
         self._outbox: list[Event] = []
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
+        self._turn = asyncio.Lock()
+        # Called before every commit; raises where the thread is no longer this run's.
+        self.fence: Callable[[], None] | None = None
 
-    def continue_from(self, head: _core.Head) -> None:
-        """Go on with a run that was adopted."""
-        self._epoch = head.epoch
-        self._seq = head.last_seq
+    def continue_from(self, last_seq: int, epoch: int | None) -> None:
+        """Go on with a run that was adopted, after its last event."""
+        self._epoch = epoch
+        self._seq = last_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event."""
+        return self._seq
 
     def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
@@ -62,6 +74,11 @@ class Journal:
         event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
         self._unsaved.append(event)
         self.history.append(event)
+
+    def unstored(self, kind: str, **body: Any) -> Event:
+        """Make an event that is told but stored nowhere: whoever lost the thread may not write."""
+        names = {"run_id": self.run_id, "thread_id": self.thread_id}
+        return {"seq": self._seq + 1, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
 
     def drain(self) -> list[Event]:
         """Give out saved events that nobody was given yet."""
@@ -79,8 +96,8 @@ class Journal:
             known = self._blobs[key] = (value, _core.Blob(value, key.replace(":", ".", 1)))
         return known[1]
 
-    async def commit(self, status: str, state: Mapping[str, Any], label: str) -> None:
-        """Write unsaved events and the state.
+    async def commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
+        """Write unsaved events and the state. Commits of one run, such as those of parallel agents, take turns.
 
         Raises:
             SnapshotError: something in the state cannot be stored.
@@ -88,9 +105,15 @@ class Journal:
             LeaseLost: another run took the thread over; nothing was written.
         """
         if self.store is None or self.store.kind == "memory":
-            self.commit_now(status, state, label)
+            self.commit_now(status, progress, plan, label)
             return
-        prepared, events = self._prepare(status, state, label), self._unsaved
+        async with self._turn:
+            await self._commit_in_thread(status, progress, plan, label)
+
+    async def _commit_in_thread(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
+        if self.fence is not None:
+            self.fence()
+        prepared, events = self._prepare(status, progress, plan, label), self._unsaved
         loop = asyncio.get_running_loop()
         writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, events))
         try:
@@ -103,15 +126,17 @@ class Journal:
             raise
         self._saved(events)
 
-    def commit_now(self, status: str, state: Mapping[str, Any], label: str) -> None:
+    def commit_now(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         """Do the same without an event loop: for a run that is being cancelled or closed."""
+        if self.fence is not None:
+            self.fence()
         events = self._unsaved
         if self.store is not None:
-            self._write(self._prepare(status, state, label), events)
+            self._write(self._prepare(status, progress, plan, label), events)
         self._saved(events)
 
-    def _prepare(self, status: str, state: Mapping[str, Any], label: str) -> Prepared:
-        return status, [(key, self.blob(key, value)) for key, value in state.items()], label
+    def _prepare(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> Prepared:
+        return status, [(key, self.blob(key, value)) for key, value in progress.state(plan)], label
 
     def _write(self, prepared: Prepared, events: list[Event]) -> None:
         if self.store is None:

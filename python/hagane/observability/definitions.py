@@ -85,6 +85,12 @@ _ALL = (
     ),
     Definition("counter", "pipeline_rollbacks_total", "Rollbacks, by the stage returned to.", ("pipeline", "stage")),
     Definition(
+        "gauge",
+        "pipeline_escalations_waiting",
+        "Runs that wait for a person's decision: interrupted less decided, by this process.",
+        ("pipeline",),
+    ),
+    Definition(
         "counter",
         "hitl_approval_total",
         "Requests for approval, by a person or a policy, by answer.",

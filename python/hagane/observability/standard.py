@@ -8,6 +8,7 @@ Durations are seconds; labels are strings.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec
 
@@ -39,12 +40,14 @@ __all__ = [
     "declare_sandbox",
     "declare_stage",
     "declare_store",
+    "escalation_waiting",
     "gate_verdict",
     "llm_call",
     "llm_cost",
     "llm_estimated_tokens",
     "llm_first_token",
     "llm_tokens",
+    "model_usage",
     "rollback",
     "sandbox_run",
     "stage_retry",
@@ -53,6 +56,9 @@ __all__ = [
 
 P = ParamSpec("P")
 _complained: set[str] = set()
+
+# Who is told the tokens, and the cost in whole units, of each model call in this context: budgets of stages.
+model_usage: ContextVar[Callable[[int, float], None] | None] = ContextVar("hagane_model_usage", default=None)
 
 
 def _quiet(report: Callable[P, None]) -> Callable[P, None]:
@@ -149,6 +155,13 @@ def llm_call(
     FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds, current_trace_exemplar())
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    _tell_usage(input_tokens + output_tokens, 0.0)
+
+
+def _tell_usage(tokens: int, cost: float) -> None:
+    listener = model_usage.get()
+    if listener is not None and (tokens or cost):
+        listener(tokens, cost)
 
 
 @_quiet
@@ -156,6 +169,7 @@ def llm_tokens(provider: str, model: str, input_tokens: int, output_tokens: int)
     """Count tokens of a call that was counted before they became known."""
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    _tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -163,6 +177,7 @@ def llm_estimated_tokens(provider: str, model: str, input_tokens: int, output_to
     """Count guessed tokens of a call for which the provider reported none."""
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    _tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -183,11 +198,13 @@ def declare_llm_cost(provider: str, model: str, currency: str) -> None:
 def llm_cost(provider: str, model: str, currency: str, amount: float) -> None:
     """Add what one call cost, in whole units of `currency`."""
     FAMILIES.counters["llm_cost_total"].labels(provider, model, currency).inc(amount)
+    _tell_usage(0, amount)
 
 
 @_quiet
 def declare_stage(pipeline: str, stage: str) -> None:
-    """Create every series of this stage at 0."""
+    """Create every series of this stage and its pipeline at 0."""
+    FAMILIES.gauges["pipeline_escalations_waiting"].labels(pipeline)
     FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage)
     FAMILIES.counters["pipeline_stage_retries_total"].labels(pipeline, stage)
     FAMILIES.counters["pipeline_rollbacks_total"].labels(pipeline, stage)
@@ -224,6 +241,12 @@ def gate_verdict(pipeline: str, gate: str, verdict: str) -> None:
 def rollback(pipeline: str, stage: str) -> None:
     """Count one rollback to `stage`."""
     FAMILIES.counters["pipeline_rollbacks_total"].labels(pipeline, stage).inc(1)
+
+
+@_quiet
+def escalation_waiting(pipeline: str, change: int) -> None:
+    """`change` runs more (1) or less (-1) wait for a person in this process."""
+    FAMILIES.gauges["pipeline_escalations_waiting"].labels(pipeline).inc(change)
 
 
 @_quiet

@@ -1,0 +1,63 @@
+"""One attempt of a stage: within its budget, with its context, and with what persons answered to its agents."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from hagane.engines.agents import as_dict
+from hagane.engines.deadline import Deadline
+from hagane.engines.effects import StageContext, enter, leave
+from hagane.engines.stage import FAILED_KEY, Stage
+from hagane.hitl.interrupt import answers
+from hagane.observability import standard
+
+if TYPE_CHECKING:
+    from hagane.engines.run import Run
+
+__all__ = ["attempt"]
+
+
+async def attempt(run: Run, stage: Stage, place: int, number: int, deadline: Deadline) -> dict[str, Any]:
+    """Run the stage's agents once and return the output, ready to be judged.
+
+    Time, tokens and cost are booked whatever happens. Raises what the agents raise.
+    """
+    given = run.progress.inputs_of(stage.name, review=stage.config.review)
+    responses = _responses(run.progress.answers.get(stage.name, []))
+    wall = run.plan.left(place)[0]
+    context = StageContext(
+        run.ledger,
+        run_id=run.journal.run_id,
+        thread_id=run.journal.thread_id,
+        stage=stage.name,
+        attempt=number,
+        key=f"{run.journal.run_id}:{stage.name}:{run.plan.generation(place)}",
+    )
+    begun = run.pipeline.environment.monotonic()
+    entered = enter(context)
+    told = standard.model_usage.set(lambda tokens, cost: run.ledger.spend(stage.name, tokens, cost))
+    try:
+        with answers(responses, thread_id=run.journal.thread_id, flow_id=run.journal.run_id, node_id=stage.name):
+            output = await deadline.bound(stage.execute(given), None if wall is None else wall / 1000)
+    finally:
+        standard.model_usage.reset(told)
+        leave(entered)
+        run.plan.used(place, wall=math.ceil((run.pipeline.environment.monotonic() - begun) * 1000))
+    return as_dict(output)
+
+
+def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:
+    """Take the note of agents that failed out of an output; empty if none did or the stage makes no such note."""
+    if not stage.config.parallel or stage.config.on_error == "fail":
+        return {}
+    failed = output.pop(FAILED_KEY, {})
+    return failed if isinstance(failed, dict) else {}
+
+
+def _responses(answered: list[dict[str, Any]]) -> list[Any]:
+    if not answered:
+        return []
+    from hagane.hitl.types import ApprovalResponse
+
+    return [ApprovalResponse(**answer["response"]) for answer in answered]
