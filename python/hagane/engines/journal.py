@@ -141,10 +141,15 @@ class Journal:
     def _write(self, prepared: Prepared, events: list[Event]) -> None:
         if self.store is None:
             return
-        _, state, label = prepared
+        status, state, label = prepared
         begun = self._environment.monotonic()
         rows = [_row(event) for event in events]
-        written = self._begin(rows, state, label) if self._epoch is None else self._append(prepared, rows)
+        if self._epoch is None:
+            written = self._begin(rows, state, label)
+            if status != "running":  # which is how every run begins
+                written += self._append(prepared, [])
+        else:
+            written = self._append(prepared, rows)
         standard.checkpoint_saved(self.store.kind, written, self._environment.monotonic() - begun)
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
