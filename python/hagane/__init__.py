@@ -11,26 +11,33 @@ TYPE_CHECKING = False  # as typing's, without the time that importing typing tak
 if TYPE_CHECKING:
     from typing import Any
 
-    from hagane import agents, core, engines, errors, hitl, observability, rollback, sandbox, validation
+    from hagane import agents, compat, core, engines, errors, hitl, observability, rollback, sandbox, validation
+    from hagane.compat import install, uninstall
 
 __all__ = [
     "__version__",
     "agents",
+    "compat",
     "core",
     "engines",
     "errors",
     "hitl",
+    "install",
     "observability",
     "rollback",
     "sandbox",
+    "uninstall",
     "validation",
 ]
+_FUNCTIONS = ("install", "uninstall")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
+        if name in _FUNCTIONS:
+            return getattr(importlib.import_module(f"{__name__}.compat"), name)
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -11,6 +11,7 @@ __all__ = [
     "CircuitBreakerOpenError",
     "ForkError",
     "HaganeError",
+    "InternalError",
     "InterruptError",
     "InterruptTimeoutError",
     "LeaseLost",
@@ -41,6 +42,10 @@ class HaganeError(Exception):
 
 class ForkError(HaganeError, RuntimeError):
     """Something that cannot cross `os.fork()` was used in the child."""
+
+
+class InternalError(HaganeError, RuntimeError):
+    """A fault of hagane itself, such as a panic in its core; please report it."""
 
 
 class SandboxError(HaganeError):

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _PROVIDERS: dict[str, type[SandboxProvider]] = {"local": LocalProvider}
 
 
+def names() -> frozenset[str]:
+    """Return the names that `get_sandbox` takes."""
+    return frozenset(_PROVIDERS) | {"auto"}
+
+
 def get_sandbox(provider: str | None = None, config: SandboxConfig | None = None) -> SandboxProvider:
     """A sandbox by name, or the one that the environment chooses.
 
