@@ -25,10 +25,14 @@ from hagane.hitl.interrupt import (
 from hagane.hitl.kinds import ApprovalStatus, CommandType, InterruptType
 
 if TYPE_CHECKING:
+    from hagane.hitl.approval_manager import ApprovalManager
     from hagane.hitl.checkpointer import CheckpointData, Checkpointer, MemoryCheckpointer
+    from hagane.hitl.escalation import ApprovalCallback, EscalationLevel
     from hagane.hitl.types import ApprovalRequest, ApprovalResponse, Command, HITLConfig, InterruptPayload
 
 __all__ = [
+    "ApprovalCallback",
+    "ApprovalManager",
     "ApprovalRequest",
     "ApprovalResponse",
     "ApprovalStatus",
@@ -36,6 +40,7 @@ __all__ = [
     "Checkpointer",
     "Command",
     "CommandType",
+    "EscalationLevel",
     "HITLConfig",
     "InterruptError",
     "InterruptPayload",
@@ -54,11 +59,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ApprovalCallback": "escalation",
+    "ApprovalManager": "approval_manager",
     "ApprovalRequest": "types",
     "ApprovalResponse": "types",
     "CheckpointData": "checkpointer",
     "Checkpointer": "checkpointer",
     "Command": "types",
+    "EscalationLevel": "escalation",
     "HITLConfig": "types",
     "InterruptPayload": "types",
     "MemoryCheckpointer": "checkpointer",
