@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointError",
     "ForkError",
     "HaganeError",
+    "LeaseHeld",
     "LeaseLost",
     "MetricError",
     "MetricsDirectoryError",
@@ -88,6 +89,10 @@ class StoreCorrupt(StoreError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer hagane."""
+
+
+class LeaseHeld(StoreError):
+    """Somebody else drives this thread and lives; nothing was written."""
 
 
 class LeaseLost(StoreError):
