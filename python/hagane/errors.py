@@ -14,6 +14,7 @@ __all__ = [
     "InternalError",
     "InterruptError",
     "InterruptTimeoutError",
+    "LeaseHeld",
     "LeaseLost",
     "MetricError",
     "MetricsDirectoryError",
@@ -98,6 +99,10 @@ class StoreCorrupt(StoreError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer hagane."""
+
+
+class LeaseHeld(StoreError):
+    """Somebody else drives this thread and lives; nothing was written."""
 
 
 class LeaseLost(StoreError):

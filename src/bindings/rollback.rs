@@ -1,12 +1,15 @@
 //! Python's view of `rollback`: blobs, the plan and the stores.
 
+mod documents;
+mod leases;
 mod plan;
 mod records;
 mod stores;
+mod writing;
 
 use pyo3::prelude::*;
 
-use super::convert::{from_value, to_value};
+use super::convert::{decode, encode};
 use super::error::snapshot_error;
 use crate::rollback::snapshot;
 
@@ -21,25 +24,25 @@ impl Blob {
     #[new]
     #[pyo3(signature = (value, path = "state"))]
     fn new(value: &Bound<'_, PyAny>, path: &str) -> PyResult<Self> {
-        let inner = snapshot::Blob::encode(&to_value(value, path)?).map_err(snapshot_error)?;
+        let inner = snapshot::Blob::from_writer(encode(value, path)?).map_err(snapshot_error)?;
         Ok(Self { inner })
     }
 
     /// A fresh copy of the value.
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        from_value(py, &self.inner.value().map_err(snapshot_error)?)
+        decode(py, &self.inner)
     }
 
     /// BLAKE3 of the content, hexadecimal.
     #[getter]
-    fn address(&self) -> String {
-        self.inner.address().iter().map(|byte| format!("{byte:02x}")).collect()
+    fn address(&self, py: Python<'_>) -> String {
+        py.detach(|| self.inner.address()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Bytes that it takes in a store.
+    /// Bytes that it takes in a store that has nothing of it yet.
     #[getter]
-    fn size(&self) -> usize {
-        self.inner.stored().len()
+    fn size(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.inner.size()).map_err(snapshot_error)
     }
 }
 
@@ -58,5 +61,8 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Blob>()?;
     module.add_function(wrap_pyfunction!(fingerprint, module)?)?;
     plan::register(module)?;
+    records::register(module)?;
+    leases::register(module)?;
+    documents::register(module)?;
     stores::register(module)
 }

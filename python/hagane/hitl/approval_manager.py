@@ -1,4 +1,4 @@
-"""Requests for approval: who is asked, how long, who is told when nobody answers, and the first answer, which counts."""
+"""Requests for approval: who is asked and how long, who is told when nobody answers; the first answer counts."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Escalation:
     """The levels of one request that are told, each once whoever escalates."""
 
     def __init__(
-        self, entry: Entry, queue: ApprovalQueue, waits: Waits, durable: bool, levels: Levels, decide: Decide
+        self, entry: Entry, queue: ApprovalQueue, waits: Waits, *, durable: bool, levels: Levels, decide: Decide
     ) -> None:
         self._entry = entry
         self._queue = queue
@@ -94,7 +94,7 @@ class Waiting:
         self._clock = clock
         self._notices = notices
         self._decide = decide
-        self._escalation = Escalation(entry, queue, waits, durable, levels, decide)
+        self._escalation = Escalation(entry, queue, waits, durable=durable, levels=levels, decide=decide)
 
     async def answer(self) -> ApprovalResponse:
         """Return the answer, which is delivered to one waiter in all."""
