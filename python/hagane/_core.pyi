@@ -423,6 +423,14 @@ class SqliteStore(Store):
 def fingerprint(parts: Sequence[str]) -> str:
     """BLAKE3 over texts, hexadecimal."""
 
+# --- checkpointer ----------------------------------------------------------------------------------------------
+
+def pack_blob(blob: Blob) -> bytes:
+    """The bytes of a blob; they hold all of it."""
+
+def unpack_blob(packed: bytes) -> Blob:
+    """The blob of such bytes; its content is checked when it is read."""
+
 # --- sandbox ---------------------------------------------------------------------------------------------------
 
 @final

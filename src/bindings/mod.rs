@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod checkpointer;
 mod convert;
 mod error;
 mod log;
@@ -22,5 +23,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     metrics::register(module)?;
     validation::register(module)?;
     rollback::register(module)?;
+    checkpointer::register(module)?;
     sandbox::register(module)
 }

@@ -19,6 +19,18 @@ pub(super) struct Blob {
     inner: snapshot::Blob,
 }
 
+impl Blob {
+    pub(super) fn inner(&self) -> &snapshot::Blob {
+        &self.inner
+    }
+}
+
+impl From<snapshot::Blob> for Blob {
+    fn from(inner: snapshot::Blob) -> Self {
+        Self { inner }
+    }
+}
+
 #[pymethods]
 impl Blob {
     #[new]

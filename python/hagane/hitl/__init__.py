@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from hagane.hitl.approval_manager import ApprovalManager
     from hagane.hitl.checkpointer import CheckpointData, Checkpointer, MemoryCheckpointer
     from hagane.hitl.escalation import ApprovalCallback, EscalationLevel
+    from hagane.hitl.factory import get_checkpointer
+    from hagane.hitl.postgres_checkpointer import PostgresCheckpointer
+    from hagane.hitl.redis_checkpointer import RedisCheckpointer
+    from hagane.hitl.sqlite_checkpointer import SqliteCheckpointer
     from hagane.hitl.types import ApprovalRequest, ApprovalResponse, Command, HITLConfig, InterruptPayload
 
 __all__ = [
@@ -48,8 +52,12 @@ __all__ = [
     "InterruptTimeoutError",
     "InterruptType",
     "MemoryCheckpointer",
+    "PostgresCheckpointer",
+    "RedisCheckpointer",
+    "SqliteCheckpointer",
     "answers",
     "clear_interrupt",
+    "get_checkpointer",
     "get_current_interrupt",
     "interrupt",
     "is_interrupted",
@@ -70,6 +78,10 @@ _HOMES = {
     "HITLConfig": "types",
     "InterruptPayload": "types",
     "MemoryCheckpointer": "checkpointer",
+    "PostgresCheckpointer": "postgres_checkpointer",
+    "RedisCheckpointer": "redis_checkpointer",
+    "SqliteCheckpointer": "sqlite_checkpointer",
+    "get_checkpointer": "factory",
 }
 
 

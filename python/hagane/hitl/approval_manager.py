@@ -225,6 +225,12 @@ class ApprovalManager:
         if entry is None or await blocking(self._durable, self._queue.answer, entry) is not None:
             logger.warning("request %s was not escalated: it does not wait", request_id)
             return False
-        return await Escalation(
-            entry, self._queue, self._waits, self._durable, self._levels(), self.submit_response
-        ).next()
+        escalation = Escalation(
+            entry,
+            self._queue,
+            self._waits,
+            durable=self._durable,
+            levels=self._levels(),
+            decide=self.submit_response,
+        )
+        return await escalation.next()
