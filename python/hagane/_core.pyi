@@ -420,6 +420,23 @@ class SqliteStore(Store):
     @property
     def path(self) -> Path: ...
 
+@final
+class PostgresStore(Store):
+    """Checkpoints in a schema of a PostgreSQL database; `retry_seconds` are spent on a connection that breaks."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        schema: str = "hagane",
+        retry_seconds: float = 10.0,
+        keep: int | None = 50,
+        max_age_seconds: float | None = ...,
+    ) -> PostgresStore: ...
+    @property
+    def place(self) -> str:
+        """The address without its password."""
+
 def fingerprint(parts: Sequence[str]) -> str:
     """BLAKE3 over texts, hexadecimal."""
 

@@ -69,9 +69,35 @@ fn fingerprint(parts: Vec<String>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
+/// Lets this process kill itself (SIGKILL) when it passes a place in a store's write for the `hits`-th time.
+#[cfg(feature = "failpoints")]
+#[pyfunction]
+#[pyo3(signature = (name, hits=1))]
+fn _arm_failpoint(name: &str, hits: u32) -> PyResult<()> {
+    use crate::rollback::store::failpoint;
+    if !failpoint::NAMES.contains(&name) || hits == 0 {
+        let what = format!("no failpoint {name:?} to pass {hits} times; there are {}", failpoint::NAMES.join(", "));
+        return Err(pyo3::exceptions::PyValueError::new_err(what));
+    }
+    failpoint::arm(name, hits);
+    Ok(())
+}
+
+/// The places that `_arm_failpoint` knows.
+#[cfg(feature = "failpoints")]
+#[pyfunction]
+fn _failpoints() -> Vec<&'static str> {
+    crate::rollback::store::failpoint::NAMES.to_vec()
+}
+
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Blob>()?;
     module.add_function(wrap_pyfunction!(fingerprint, module)?)?;
+    #[cfg(feature = "failpoints")]
+    {
+        module.add_function(wrap_pyfunction!(_arm_failpoint, module)?)?;
+        module.add_function(wrap_pyfunction!(_failpoints, module)?)?;
+    }
     plan::register(module)?;
     records::register(module)?;
     leases::register(module)?;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,7 +15,7 @@ use super::documents::{self, Document};
 use super::leases::{Claim, Lease};
 use super::records::{CheckpointRecord, Head, Pruned, RunRecord, Usage, head};
 use super::writing::{self, EventRow, StateRow};
-use crate::rollback::store::{self, Listing, MemoryStore, Query, SqliteStore, StoreError};
+use crate::rollback::store::{self, Listing, MemoryStore, PostgresStore, Query, SqliteStore, StoreError};
 
 /// Keeps runs, checkpoints and events; see `MemoryStore` and `SqliteStore`.
 #[pyclass(frozen, subclass, module = "hagane._core")]
@@ -288,8 +290,45 @@ impl PySqliteStore {
     }
 }
 
+/// Checkpoints in a schema of a PostgreSQL database.
+#[pyclass(frozen, extends = Store, name = "PostgresStore", module = "hagane._core")]
+struct PyPostgresStore {
+    /// The address without its password.
+    #[pyo3(get)]
+    place: String,
+}
+
+#[pymethods]
+impl PyPostgresStore {
+    #[new]
+    #[pyo3(signature = (
+        url, *, schema="hagane", retry_seconds=10.0, keep=Some(50), max_age_seconds=Some(2_592_000.0)
+    ))]
+    fn new(
+        py: Python<'_>,
+        url: &str,
+        schema: &str,
+        retry_seconds: f64,
+        keep: Option<u32>,
+        max_age_seconds: Option<f64>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let retention = writing::retention(keep, max_age_seconds)?;
+        let budget = Duration::try_from_secs_f64(retry_seconds).map_err(|_| {
+            PyValueError::new_err(format!("retry_seconds is {retry_seconds}; give a number of seconds from 0"))
+        })?;
+        let store = py.detach(|| PostgresStore::open(url, schema, budget, retention)).map_err(store_error)?;
+        let place = store.place().to_owned();
+        Ok(PyClassInitializer::from(Store { inner: Arc::new(store) }).add_subclass(Self { place }))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("PostgresStore({:?})", self.place)
+    }
+}
+
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Store>()?;
     module.add_class::<PyMemoryStore>()?;
-    module.add_class::<PySqliteStore>()
+    module.add_class::<PySqliteStore>()?;
+    module.add_class::<PyPostgresStore>()
 }

@@ -7,6 +7,7 @@
 pub mod failpoint;
 mod lease;
 mod memory;
+mod postgres;
 mod records;
 mod sqlite;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use lease::{Claim, Lease, OnConflict, Process};
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
 pub use records::{
     CheckpointRecord, Commit, Document, Event, Head, Listing, NewRun, Pruned, Put, Query, Receipt, Retention,
     RunRecord, Status, UnknownStatus, Usage,
