@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from hagane.hitl import Checkpointer, MemoryCheckpointer, RedisCheckpointer, SqliteCheckpointer
+from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
 
 
 class Foreign(Checkpointer):
@@ -46,6 +46,9 @@ def open_checkpointer(request, tmp_path, service):
         if kind == "redis":
             pytest.importorskip("redis", reason="redis-py is not installed; RedisCheckpointer was not tested")
             return RedisCheckpointer(service("redis"), key_prefix=f"test-{name}", **options)
+        if kind == "postgres":
+            # Of its own by its name: nothing of one test is seen by another.
+            return PostgresCheckpointer(service("postgres"), table_name=name, schema="hagane_hitl_tests", **options)
         raise AssertionError(kind)
 
     return open_one
@@ -71,7 +74,7 @@ async def opened(open_checkpointer):
         await close(each)
 
 
-KINDS = ["memory", "sqlite", "redis"]
+KINDS = ["memory", "sqlite", "postgres", "redis"]
 
 
 @pytest.fixture(params=KINDS)

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from hagane.errors import StoreConnectionError
+from hagane.errors import StoreConnectionError, StoreCorrupt, StoreError, StoreVersionError
 from hagane.hitl.document_checkpointer import DocumentCheckpointer
 from hagane.hitl.documents import Documents
 
@@ -34,7 +34,12 @@ class ServerCheckpointer(DocumentCheckpointer):
         """
         async with self._connecting:
             if self._documents is None:
-                self._documents = await asyncio.to_thread(self._open)
+                try:
+                    self._documents = await asyncio.to_thread(self._open)
+                except (StoreCorrupt, StoreVersionError):
+                    raise
+                except StoreError as error:
+                    raise StoreConnectionError(str(error)) from error
                 self._disconnected = False
                 logger.info("%s is connected to %s", type(self).__name__, self._place())
 
