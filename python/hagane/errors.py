@@ -15,6 +15,7 @@ __all__ = [
     "InternalError",
     "InterruptError",
     "InterruptTimeoutError",
+    "LeaseHeld",
     "LeaseLost",
     "MetricError",
     "MetricsDirectoryError",
@@ -103,6 +104,10 @@ class StoreCorrupt(StoreError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer hagane."""
+
+
+class LeaseHeld(StoreError):
+    """Somebody else drives this thread and lives; nothing was written."""
 
 
 class LeaseLost(StoreError):

@@ -65,6 +65,8 @@ pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
         StoreError::Corrupt { .. } => "StoreCorrupt",
         StoreError::Newer { .. } => "StoreVersionError",
         StoreError::LeaseLost(_) => "LeaseLost",
+        StoreError::Held { .. } => "LeaseHeld",
+        StoreError::Snapshot(error) => return snapshot_error(error.clone()),
         StoreError::Unknown { .. } => "UnknownRun",
         StoreError::Forked(..) => "ForkError",
     };

@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod checkpointer;
 mod convert;
 mod error;
 mod log;
@@ -24,5 +25,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     validation::register(module)?;
     plan::register(module)?;
     rollback::register(module)?;
+    checkpointer::register(module)?;
     sandbox::register(module)
 }

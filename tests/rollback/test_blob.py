@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import OrderedDict
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -110,8 +109,6 @@ class Moment(datetime):
         len,
         Word("x"),
         Colour.RED,
-        OrderedDict(),
-        bytearray(b"x"),
         range(3),
         iter([]),
         PurePosixPath("x"),

@@ -25,10 +25,18 @@ from hagane.hitl.interrupt import (
 from hagane.hitl.kinds import ApprovalStatus, CommandType, InterruptType
 
 if TYPE_CHECKING:
+    from hagane.hitl.approval_manager import ApprovalManager
     from hagane.hitl.checkpointer import CheckpointData, Checkpointer, MemoryCheckpointer
+    from hagane.hitl.escalation import ApprovalCallback, EscalationLevel
+    from hagane.hitl.factory import get_checkpointer
+    from hagane.hitl.postgres_checkpointer import PostgresCheckpointer
+    from hagane.hitl.redis_checkpointer import RedisCheckpointer
+    from hagane.hitl.sqlite_checkpointer import SqliteCheckpointer
     from hagane.hitl.types import ApprovalRequest, ApprovalResponse, Command, HITLConfig, InterruptPayload
 
 __all__ = [
+    "ApprovalCallback",
+    "ApprovalManager",
     "ApprovalRequest",
     "ApprovalResponse",
     "ApprovalStatus",
@@ -36,6 +44,7 @@ __all__ = [
     "Checkpointer",
     "Command",
     "CommandType",
+    "EscalationLevel",
     "HITLConfig",
     "InterruptError",
     "InterruptPayload",
@@ -43,8 +52,12 @@ __all__ = [
     "InterruptTimeoutError",
     "InterruptType",
     "MemoryCheckpointer",
+    "PostgresCheckpointer",
+    "RedisCheckpointer",
+    "SqliteCheckpointer",
     "answers",
     "clear_interrupt",
+    "get_checkpointer",
     "get_current_interrupt",
     "interrupt",
     "is_interrupted",
@@ -54,14 +67,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ApprovalCallback": "escalation",
+    "ApprovalManager": "approval_manager",
     "ApprovalRequest": "types",
     "ApprovalResponse": "types",
     "CheckpointData": "checkpointer",
     "Checkpointer": "checkpointer",
     "Command": "types",
+    "EscalationLevel": "escalation",
     "HITLConfig": "types",
     "InterruptPayload": "types",
     "MemoryCheckpointer": "checkpointer",
+    "PostgresCheckpointer": "postgres_checkpointer",
+    "RedisCheckpointer": "redis_checkpointer",
+    "SqliteCheckpointer": "sqlite_checkpointer",
+    "get_checkpointer": "factory",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from hagane._core import Blob
@@ -61,10 +62,10 @@ class Documents(Protocol):
 
     def documents(
         self, collection: str, thread_id: str | None = None, key: str | None = None, limit: int = 100
-    ) -> list[Document]:
+    ) -> Sequence[Document]:
         """Return the values of a collection, newest first."""
 
-    def remove(self, collection: str, thread_id: str | None = None, key: str | None = None) -> list[Document]:
+    def remove(self, collection: str, thread_id: str | None = None, key: str | None = None) -> Sequence[Document]:
         """Remove values and return what was there."""
 
 
@@ -128,12 +129,12 @@ class MemoryDocuments:
 
     def documents(
         self, collection: str, thread_id: str | None = None, key: str | None = None, limit: int = 100
-    ) -> list[Document]:
+    ) -> Sequence[Document]:
         """Return values, newest first; see `Documents`."""
         with self._lock:
             return list(self._matching(collection, thread_id, key)[:limit])
 
-    def remove(self, collection: str, thread_id: str | None = None, key: str | None = None) -> list[Document]:
+    def remove(self, collection: str, thread_id: str | None = None, key: str | None = None) -> Sequence[Document]:
         """Remove values; see `Documents`."""
         with self._lock:
             found = self._matching(collection, thread_id, key)

@@ -31,6 +31,9 @@ __all__ = [
     "agent_run",
     "agent_started",
     "approval",
+    "approval_requested",
+    "approval_waited",
+    "approval_waiting",
     "checkpoint_saved",
     "declare_agent",
     "declare_approval",
@@ -254,12 +257,40 @@ def declare_approval(action: str) -> None:
     """Create every series of this action at 0."""
     for status in APPROVAL_STATUSES:
         FAMILIES.counters["hitl_approval_total"].labels(action, status)
+        FAMILIES.histograms["hitl_wait_seconds"].labels(action, status)
+    FAMILIES.counters["hitl_requested_total"].labels(action)
+    FAMILIES.gauges["hitl_waiting"].labels(action)
+    FAMILIES.gauges["hitl_escalations_waiting"].labels(action)
 
 
 @_quiet
 def approval(action: str, status: str) -> None:
     """Count one answered request, status is one of `APPROVAL_STATUSES`."""
     FAMILIES.counters["hitl_approval_total"].labels(action, status).inc(1)
+
+
+@_quiet
+def approval_requested(action: str) -> None:
+    """Count one request, answered or not."""
+    FAMILIES.counters["hitl_requested_total"].labels(action).inc(1)
+
+
+@_quiet
+def approval_waiting(action: str, change: int) -> None:
+    """One request more (1) or less (-1) is waited for."""
+    FAMILIES.gauges["hitl_waiting"].labels(action).inc(change)
+
+
+@_quiet
+def escalation_waiting(action: str, change: int) -> None:
+    """One escalated request more (1) or less (-1) is waited for."""
+    FAMILIES.gauges["hitl_escalations_waiting"].labels(action).inc(change)
+
+
+@_quiet
+def approval_waited(action: str, status: str, seconds: float) -> None:
+    """Observe how long a request waited for its answer, one of `APPROVAL_STATUSES`."""
+    FAMILIES.histograms["hitl_wait_seconds"].labels(action, status).observe(seconds)
 
 
 @_quiet

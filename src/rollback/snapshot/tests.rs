@@ -1,0 +1,296 @@
+//! What goes in comes out, damage is noticed, and growth is cheap.
+
+use super::super::codec::{self, MAX_DEPTH};
+use super::super::value::Zone;
+use super::part::{RAW, ZSTD};
+use super::*;
+use proptest::prelude::*;
+
+fn zones() -> impl Strategy<Value = Zone> {
+    prop_oneof![
+        Just(Zone::Naive),
+        (any::<i64>(), any::<Option<String>>()).prop_map(|(micros, name)| Zone::Fixed(micros, name)),
+        any::<String>().prop_map(Zone::Named),
+    ]
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::None),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        (-200_i64..200).prop_map(Value::Int),
+        any::<f64>().prop_map(Value::Float),
+        ".{0,300}".prop_map(Value::Str),
+        any::<Vec<u8>>().prop_map(Value::Bytes),
+        any::<Vec<u8>>().prop_map(Value::BigInt),
+        any::<[u8; 16]>().prop_map(|bytes| Value::Uuid(bytes.to_vec())),
+        any::<String>().prop_map(Value::Decimal),
+        any::<String>().prop_map(Value::Path),
+        any::<String>().prop_map(Value::Date),
+        any::<(f64, f64)>().prop_map(|(real, imaginary)| Value::Complex(real, imaginary)),
+        any::<(i64, i64, i64)>().prop_map(|(days, seconds, micros)| Value::Duration(days, seconds, micros)),
+        (any::<String>(), any::<bool>(), zones()).prop_map(|(text, fold, zone)| Value::DateTime(text, fold, zone)),
+        (any::<String>(), any::<bool>(), zones()).prop_map(|(text, fold, zone)| Value::Time(text, fold, zone)),
+    ];
+    leaf.prop_recursive(4, 64, 20, |inner| {
+        let many = || prop::collection::vec(inner.clone(), 0..20);
+        prop_oneof![
+            many().prop_map(Value::List),
+            many().prop_map(Value::Tuple),
+            many().prop_map(Value::Set),
+            many().prop_map(Value::FrozenSet),
+            prop::collection::vec((any::<String>(), inner.clone()), 0..20).prop_map(Value::Dict),
+        ]
+    })
+}
+
+/// What a store would hold of a blob.
+fn stored(blob: &Blob) -> HashMap<Address, Vec<u8>> {
+    let mut packer = Packer::new();
+    blob.parts().unwrap().iter().map(|part| (*part.address(), packer.pack(part))).collect()
+}
+
+fn back(blob: &Blob) -> Value {
+    Blob::from_parts(blob.address(), stored(blob)).value().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_value_comes_back_as_it_went_in(value in values()) {
+        let blob = Blob::encode(&value).unwrap();
+        // Bytes, because NaN is not equal to itself and sets have no order.
+        prop_assert_eq!(Blob::encode(&back(&blob)).unwrap(), blob);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused_or_read_but_never_panic(bytes in any::<Vec<u8>>()) {
+        let _ = codec::read(&bytes);
+        let _ = cut::cut(&bytes);
+        let _ = children(&bytes);
+        prop_assert!(Blob::from_stored([0; 32], bytes.clone()).value().is_err());
+        prop_assert!(Blob::from_stored([0; 32], [&[FORMAT, RAW], bytes.as_slice()].concat()).value().is_err());
+    }
+
+    #[test]
+    fn whatever_is_cut_is_put_together_again(bytes in prop::collection::vec(any::<u8>(), 0..40_000)) {
+        let parts = cut::cut(&bytes);
+        let found: HashMap<_, _> = parts.iter().map(|part| (*part.address(), Packer::new().pack(part))).collect();
+        prop_assert_eq!(part::join(parts.last().unwrap().address(), |address| found.get(address)).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed(
+        value in values(), which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), bit in 0_u32..8
+    ) {
+        let blob = Blob::encode(&value).unwrap();
+        let mut parts = stored(&blob);
+        let damaged = which.index(parts.len());
+        let bytes = parts.values_mut().nth(damaged).unwrap();
+        let at = place.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(read) = Blob::from_parts(blob.address(), parts).value() {
+            // Bits of a zstd frame that carry nothing may flip; the content may not.
+            prop_assert_eq!(Blob::encode(&read).unwrap(), blob);
+        }
+    }
+}
+
+/// Messages of a conversation, each with a text of its own of about 600 bytes.
+fn messages(count: u64) -> Vec<Value> {
+    let words =
+        |seed: u64| (0..75).map(move |word| format!("{:x}", mix(seed * 1000 + word) & 0xfff_ffff)).collect::<Vec<_>>();
+    let message = |number| {
+        let text = Value::Str(words(number).join(" "));
+        Value::Dict(vec![("role".into(), Value::Str("user".into())), ("content".into(), text)])
+    };
+    (0..count).map(message).collect()
+}
+
+fn mix(seed: u64) -> u64 {
+    let hash = blake3::hash(&seed.to_le_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap())
+}
+
+/// The same state with its messages under a key, as an engine keeps it.
+fn conversation(messages: Vec<Value>) -> Blob {
+    Blob::encode(&Value::Dict(vec![
+        ("title".into(), Value::Str("x".into())),
+        ("messages".into(), Value::List(messages)),
+    ]))
+    .unwrap()
+}
+
+/// Bytes of `next` that a store which holds `before` does not have.
+fn growth(before: &Blob, next: &Blob) -> usize {
+    let known = stored(before);
+    stored(next).iter().filter(|(address, _)| !known.contains_key(*address)).map(|(_, bytes)| bytes.len()).sum()
+}
+
+#[test]
+fn a_long_list_that_grows_shares_all_but_its_end() {
+    let all = messages(1700);
+    let before = conversation(all[..1699].to_vec());
+    let (whole, more) = (before.size().unwrap(), growth(&before, &conversation(all)));
+    assert!(whole > 500_000, "{whole}");
+    assert!(more < 8_000, "{more}");
+}
+
+#[test]
+fn an_insertion_in_the_middle_shares_both_sides() {
+    let (mut all, new) = (messages(1700), messages(1701).pop().unwrap());
+    let before = conversation(all.clone());
+    all.insert(800, new);
+    let more = growth(&before, &conversation(all));
+    assert!(more < 20_000, "{more}");
+}
+
+#[test]
+fn a_long_dictionary_is_cut_like_a_list() {
+    let entries = |changed: usize| {
+        let entry = |(number, value): (usize, Value)| {
+            let value = if number == changed { Value::Str("changed".into()) } else { value };
+            (format!("key {number}"), value)
+        };
+        Blob::encode(&Value::Dict(messages(1000).into_iter().enumerate().map(entry).collect())).unwrap()
+    };
+    let more = growth(&entries(usize::MAX), &entries(500));
+    assert!(more < 20_000, "{more}");
+    assert_eq!(back(&entries(500)), entries(500).value().unwrap());
+}
+
+#[test]
+fn lists_in_lists_are_cut_too() {
+    let nested = |last: i64| {
+        let mut rows: Vec<Value> = (0..40).map(|row| Value::List(messages(50 + row))).collect();
+        rows.push(Value::Int(last));
+        Blob::encode(&Value::List(rows)).unwrap()
+    };
+    assert!(growth(&nested(1), &nested(2)) < 20_000);
+    assert_eq!(back(&nested(1)), nested(1).value().unwrap());
+}
+
+#[test]
+fn a_list_of_many_numbers_comes_back() {
+    let numbers = Value::List((0..200_000).map(Value::Int).collect());
+    let blob = Blob::encode(&numbers).unwrap();
+    assert!(blob.parts().unwrap().iter().all(|part| part.children().len() <= 64));
+    assert_eq!(back(&blob), numbers);
+}
+
+#[test]
+fn a_blob_of_format_1_can_still_be_read() {
+    let plain = [0xa1, b'x'];
+    let blob = Blob::from_stored(*blake3::hash(&plain).as_bytes(), [&[1, RAW], plain.as_slice()].concat());
+    assert_eq!(blob.value().unwrap(), Value::Str("x".into()));
+    let squeezed = zstd::bulk::compress(&plain, 1).unwrap();
+    let blob = Blob::from_stored(*blake3::hash(&plain).as_bytes(), [&[1, ZSTD], squeezed.as_slice()].concat());
+    assert_eq!(blob.value().unwrap(), Value::Str("x".into()));
+}
+
+#[test]
+fn a_missing_part_is_damage() {
+    let blob = conversation(messages(100));
+    let mut parts = stored(&blob);
+    let gone = *parts.keys().find(|address| **address != blob.address()).unwrap();
+    parts.remove(&gone);
+    let error = Blob::from_parts(blob.address(), parts).value().unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_damage() {
+    let leaf = Part::new(vec![], vec![0xc0]);
+    let child = |gap, length| Child { gap, address: *leaf.address(), length };
+    for (children, literal) in [(vec![child(9, 1)], vec![0x91]), (vec![child(1, 2)], vec![0x91])] {
+        let root = Part::new(children, literal);
+        let parts = [&root, &leaf].map(|part| (*part.address(), Packer::new().pack(part)));
+        assert!(Blob::from_parts(*root.address(), HashMap::from(parts)).value().is_err());
+    }
+    let whole = Part::new(vec![child(1, 1)], vec![0x91]);
+    let parts = [&whole, &leaf].map(|part| (*part.address(), Packer::new().pack(part)));
+    let value = Blob::from_parts(*whole.address(), HashMap::from(parts)).value().unwrap();
+    assert_eq!(value, Value::List(vec![Value::None]));
+}
+
+#[test]
+fn parts_that_multiply_are_cut_off() {
+    let mut parts = vec![Part::new(vec![], vec![0xc0; 1 << 20])];
+    let mut length = 1 << 20;
+    for _ in 0..2 {
+        let address = *parts.last().unwrap().address();
+        parts.push(Part::new(vec![Child { gap: 0, address, length }; 64], vec![]));
+        length *= 64;
+    }
+    let root = *parts.last().unwrap().address();
+    let parts = parts.iter().map(|part| (*part.address(), Packer::new().pack(part))).collect();
+    assert!(Blob::from_parts(root, parts).value().unwrap_err().to_string().contains("more than"));
+}
+
+#[test]
+fn every_kind_comes_back_as_itself() {
+    let text = || String::from("x");
+    let kinds = [
+        Value::Tuple(vec![Value::None, Value::Bool(true)]),
+        Value::List(vec![Value::Int(-33), Value::Int(i64::MIN), Value::BigInt(vec![0; 9])]),
+        Value::Dict(vec![(text(), Value::Bytes(vec![0; 70_000])), ("y".repeat(70_000), Value::Float(-0.0))]),
+        Value::FrozenSet(vec![Value::Str(text())]),
+        Value::Set(vec![]),
+        Value::DateTime(text(), true, Zone::Fixed(-1, Some(text()))),
+        Value::Time(text(), false, Zone::Named(text())),
+        Value::Duration(1, 2, 3),
+        Value::Complex(1.5, f64::INFINITY),
+        Value::List(vec![Value::Dict(vec![]); 70_000]),
+        Value::ByteArray(vec![1]),
+        Value::Deque(Some(2), vec![Value::Int(1)]),
+        Value::Deque(None, vec![]),
+        Value::OrderedDict(vec![(text(), Value::None)]),
+        Value::Object(text(), Box::new(Value::OrderedDict(vec![]))),
+    ];
+    for kind in kinds {
+        assert_eq!(back(&Blob::encode(&kind).unwrap()), kind);
+    }
+}
+
+#[test]
+fn equal_sets_have_one_address() {
+    let set = |items: [i64; 2]| Blob::encode(&Value::Set(items.map(Value::Int).to_vec())).unwrap();
+    assert_eq!(set([1, 2]), set([2, 1]));
+}
+
+#[test]
+fn nan_keeps_its_bits() {
+    let odd = f64::from_bits(0x7ff8_0000_0000_1234);
+    let Value::Float(read) = back(&Blob::encode(&Value::Float(odd)).unwrap()) else { panic!("kind") };
+    assert_eq!(read.to_bits(), odd.to_bits());
+}
+
+#[test]
+fn long_repetitive_content_is_compressed() {
+    let blob = Blob::encode(&Value::Str("hagane ".repeat(1000))).unwrap();
+    assert!(blob.size().unwrap() < 500, "{}", blob.size().unwrap());
+}
+
+#[test]
+fn a_newer_format_says_so() {
+    let error = Blob::from_stored([0; 32], vec![FORMAT + 1, 0, 0xc0]).value().unwrap_err();
+    assert_eq!(error, SnapshotError::Newer(FORMAT + 1));
+}
+
+#[test]
+fn deep_nesting_is_refused_on_reading() {
+    let forged = [vec![0x91; MAX_DEPTH + 2], vec![0xc0]].concat();
+    assert!(codec::read(&forged).unwrap_err().to_string().contains("nest deeper"));
+}
+
+#[test]
+fn a_length_beyond_the_bytes_is_refused_before_memory_is_set_aside() {
+    assert!(codec::read(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
+}
+
+#[test]
+fn a_bomb_is_cut_off() {
+    let bomb = zstd::bulk::compress(&vec![0; MAX_BLOB + 2], 1).unwrap();
+    let error = Blob::from_stored([0; 32], [&[FORMAT, ZSTD, 0], bomb.as_slice()].concat()).value().unwrap_err();
+    assert!(error.to_string().contains("more than"), "{error}");
+}

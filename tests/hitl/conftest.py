@@ -1,0 +1,98 @@
+"""The same tests over every checkpointer."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
+
+
+class Foreign(Checkpointer):
+    """A program's own checkpointer, with AgentFlow's interface and nothing else."""
+
+    def __init__(self):
+        self.kept = {}
+
+    async def save(self, data):
+        self.kept.pop(data.checkpoint_id, None)
+        self.kept[data.checkpoint_id] = data.model_copy()
+        return data.checkpoint_id
+
+    async def load(self, checkpoint_id):
+        return self.kept.get(checkpoint_id)
+
+    async def load_latest(self, thread_id):
+        return next(iter(await self.list_by_thread(thread_id)), None)
+
+    async def delete(self, checkpoint_id):
+        return self.kept.pop(checkpoint_id, None) is not None
+
+    async def list_by_thread(self, thread_id):
+        return [each for each in reversed(self.kept.values()) if each.thread_id == thread_id]
+
+
+@pytest.fixture
+def open_checkpointer(request, tmp_path, service):
+    """A function that opens a checkpointer of a kind; twice is the same documents seen by two."""
+    name = uuid.uuid4().hex
+
+    def open_one(kind, **options):
+        if kind == "memory":
+            return MemoryCheckpointer(**options)
+        if kind == "sqlite":
+            return SqliteCheckpointer(tmp_path / "checkpoints.db", **options)
+        if kind == "redis":
+            pytest.importorskip("redis", reason="redis-py is not installed; RedisCheckpointer was not tested")
+            return RedisCheckpointer(service("redis"), key_prefix=f"test-{name}", **options)
+        if kind == "postgres":
+            # Of its own by its name: nothing of one test is seen by another.
+            return PostgresCheckpointer(service("postgres"), table_name=name, schema="hagane_hitl_tests", **options)
+        raise AssertionError(kind)
+
+    return open_one
+
+
+async def close(checkpointer):
+    for method in ("disconnect", "close"):
+        if hasattr(checkpointer, method):
+            await getattr(checkpointer, method)()
+
+
+@pytest.fixture
+async def opened(open_checkpointer):
+    """As `open_checkpointer`, and everything is closed after the test."""
+    made = []
+
+    def open_one(kind, **options):
+        made.append(open_checkpointer(kind, **options))
+        return made[-1]
+
+    yield open_one
+    for each in made:
+        await close(each)
+
+
+KINDS = ["memory", "sqlite", "postgres", "redis"]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(params=KINDS[1:])
+def shared_kind(request):
+    """A kind that several processes can share."""
+    return request.param
+
+
+@pytest.fixture
+async def checkpointer(kind, opened):
+    return opened(kind)
+
+
+@pytest.fixture(params=[*KINDS, "foreign"])
+async def any_checkpointer(request, opened):
+    return Foreign() if request.param == "foreign" else opened(request.param)
