@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod anomaly;
 mod convert;
 mod error;
 mod log;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     metrics::register(module)?;
     validation::register(module)?;
+    anomaly::register(module)?;
     rollback::register(module)?;
     sandbox::register(module)
 }
