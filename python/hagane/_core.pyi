@@ -205,9 +205,7 @@ def judge_score(score: Any, threshold: float) -> str:
 class Baseline:
     """The baseline of one stage: learns accepted outputs, judges the next one."""
 
-    def __new__(
-        cls, *, alpha: float = 0.01, may_act: bool = True, ignored: Sequence[str] = [], data: bytes | None = None
-    ) -> Baseline: ...
+    def __new__(cls, *, alpha: float, may_act: bool, ignored: Sequence[str], data: bytes | None = None) -> Baseline: ...
     def judge(self, output: Any) -> list[tuple[str, str, str, str, bool]]:
         """What is unusual about `output`: path, rule, expected, actual, and whether it is reason to act."""
     def learn(self, output: Any) -> None:

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::convert::observe;
 use super::error::anomaly_error;
@@ -48,7 +49,7 @@ impl Baseline {
 #[pymethods]
 impl Baseline {
     #[new]
-    #[pyo3(signature = (*, alpha=0.01, may_act=true, ignored=Vec::new(), data=None))]
+    #[pyo3(signature = (*, alpha, may_act, ignored, data=None))]
     fn new(alpha: f64, may_act: bool, ignored: Vec<String>, data: Option<&[u8]>) -> PyResult<Self> {
         let detector = data.map_or_else(|| Ok(Detector::new()), Detector::decode).map_err(anomaly_error)?;
         Ok(Self { detector: Mutex::new(detector), settings: Settings { alpha, may_act, ignored } })
@@ -68,8 +69,8 @@ impl Baseline {
     }
 
     /// The baseline as bytes.
-    fn dump(&self) -> Vec<u8> {
-        self.lock().encode()
+    fn dump<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.lock().encode())
     }
 
     /// What is known of every path with numbers.
