@@ -199,6 +199,51 @@ class StageRules:
 def judge_score(score: Any, threshold: float) -> str:
     """`passed`, `failed` or `error` for a score against a threshold."""
 
+# --- anomaly detection -----------------------------------------------------------------------------------------
+
+@final
+class Baseline:
+    """The baseline of one stage: learns accepted outputs, judges the next one."""
+
+    def __new__(cls, *, alpha: float, may_act: bool, ignored: Sequence[str], data: bytes | None = None) -> Baseline: ...
+    def judge(self, output: Any) -> list[tuple[str, str, str, str, bool]]:
+        """What is unusual about `output`: path, rule, expected, actual, and whether it is reason to act."""
+    def learn(self, output: Any) -> None:
+        """Learn an output that was accepted."""
+    def dump(self) -> bytes:
+        """The baseline as bytes."""
+    def summary(self) -> list[BaselineField]:
+        """What is known of every path with numbers."""
+    @property
+    def outputs(self) -> int:
+        """How many accepted outputs are known."""
+
+@final
+class BaselineField:
+    """What is known of the numbers at one path."""
+
+    @property
+    def path(self) -> str:
+        """The path; of a list the number of its elements is meant."""
+    @property
+    def known(self) -> int:
+        """How many accepted numbers are remembered."""
+    @property
+    def median(self) -> float:
+        """Their median."""
+    @property
+    def low(self) -> float:
+        """The least number that belongs."""
+    @property
+    def high(self) -> float:
+        """The greatest number that belongs."""
+    @property
+    def strangers(self) -> int:
+        """How many stand so far off that they do not count as examples."""
+    @property
+    def is_running(self) -> bool:
+        """Whether it is a counter or a clock."""
+
 # --- rollback --------------------------------------------------------------------------------------------------
 
 @final

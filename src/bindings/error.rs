@@ -93,3 +93,14 @@ pub(super) fn plan_error(error: crate::rollback::plan::PlanError) -> PyErr {
     };
     raise(class, error.to_string())
 }
+
+/// Errors of the baselines of anomaly detection; bytes of another kind are a `ValueError`.
+pub(super) fn anomaly_error(error: crate::validation::anomaly::DecodeError) -> PyErr {
+    use crate::validation::anomaly::DecodeError;
+    let class = match &error {
+        DecodeError::Foreign(_) => return PyValueError::new_err(error.to_string()),
+        DecodeError::Newer { .. } => "StoreVersionError",
+        DecodeError::Damaged(_) => "StoreCorrupt",
+    };
+    raise(class, error.to_string())
+}

@@ -5,6 +5,7 @@
 use pyo3::prelude::*;
 
 mod checkpointer;
+mod anomaly;
 mod convert;
 mod error;
 mod log;
@@ -24,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     metrics::register(module)?;
     validation::register(module)?;
     plan::register(module)?;
+    anomaly::register(module)?;
     rollback::register(module)?;
     checkpointer::register(module)?;
     sandbox::register(module)
