@@ -4,8 +4,8 @@
 
 use pyo3::prelude::*;
 
-mod checkpointer;
 mod anomaly;
+mod checkpointer;
 mod convert;
 mod error;
 mod log;

@@ -186,8 +186,9 @@ class EngineConfig:
         backoff_seconds: the bound of the first wait before a stage that raised is run again; it doubles with each
             retry, and the wait is drawn between 0 and the bound. A `Retry-After` that the error carries is a least.
         backoff_cap_seconds: the longest such wait.
-        on_conflict: what `run` does when the thread is being run already: "reject" (`PipelineError`), "wait", or
-            "supersede" (the other run loses the thread).
+        on_conflict: what `run` and `resume` do when the thread is being run already: "reject" (`LeaseHeld`), "wait", or
+            "supersede" (the other run loses the thread and gets `LeaseLost` at its next write).
+        lease_seconds: how long another machine waits for a sign of life before it may take a stored thread over.
     """
 
     name: str = "engine"
@@ -205,6 +206,7 @@ class EngineConfig:
     backoff_seconds: float = 0.1
     backoff_cap_seconds: float = 30.0
     on_conflict: str = "reject"
+    lease_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         self.check()
@@ -215,7 +217,14 @@ class EngineConfig:
         Raises:
             PipelineError: a negative amount, or an unknown word.
         """
-        for what in ("max_retries", "max_tokens", "max_cost", "backoff_seconds", "backoff_cap_seconds"):
+        for what in (
+            "max_retries",
+            "max_tokens",
+            "max_cost",
+            "backoff_seconds",
+            "backoff_cap_seconds",
+            "lease_seconds",
+        ):
             _check_amount(what, getattr(self, what))
         if self.on_conflict not in CONFLICTS:
             raise PipelineError(f"on_conflict is {self.on_conflict!r}; use one of {', '.join(CONFLICTS)}")

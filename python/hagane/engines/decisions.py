@@ -67,7 +67,7 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
         progress.feedback[stage] = run.complaint
     status = "expired" if decision.late else COUNTED.get(decision.word, "rejected")
     standard.approval(str(question["action"]), status)
-    standard.escalation_waiting(pipeline, -1)
+    standard.pipeline_waiting(pipeline, -1)
     return run.plan.decided("approve" if decision.word == "resume" else decision.word)
 
 

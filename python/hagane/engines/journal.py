@@ -13,6 +13,7 @@ from typing import Any
 from hagane import _core
 from hagane.engines.environment import Environment
 from hagane.engines.feedback import bounded
+from hagane.engines.lease import patiently
 from hagane.engines.progress import Progress
 from hagane.observability import standard
 
@@ -56,6 +57,12 @@ class Journal:
         self._turn = asyncio.Lock()
         # Called before every commit; raises where the thread is no longer this run's.
         self.fence: Callable[[], None] | None = None
+        # With what right the thread is taken at the first commit, and what happens where it is held.
+        self.claim: _core.Claim | None = None
+        self.on_conflict = "reject"
+        # The checkpoint of the last commit; the next commit marks later ones than `supersede_after` as superseded.
+        self.checkpoint: int | None = None
+        self.supersede_after: int | None = None
 
     def continue_from(self, last_seq: int, epoch: int | None) -> None:
         """Go on with a run that was adopted, after its last event."""
@@ -104,11 +111,27 @@ class Journal:
             StoreError: the store failed; nothing was written.
             LeaseLost: another run took the thread over; nothing was written.
         """
+        if self._epoch is not None or self.store is None or self.on_conflict != "wait":
+            await self._commit(status, progress, plan, label)
+        else:
+            await patiently(lambda: self._commit(status, progress, plan, label), self._environment, "wait")
+
+    async def _commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         if self.store is None or self.store.kind == "memory":
             self.commit_now(status, progress, plan, label)
             return
         async with self._turn:
             await self._commit_in_thread(status, progress, plan, label)
+
+    async def renew(self) -> None:
+        """Say that the run is alive; nothing before its first commit.
+
+        Raises:
+            LeaseLost: another run has the thread.
+        """
+        if self.store is not None and self._epoch is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(_writer(os.getpid()), self.store.renew, self.thread_id, self._epoch)
 
     async def _commit_in_thread(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         if self.fence is not None:
@@ -154,7 +177,7 @@ class Journal:
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
         assert self.store is not None
-        self._epoch, _, written = self.store.begin(
+        self._epoch, self.checkpoint, written = self.store.begin(
             thread_id=self.thread_id,
             run_id=self.run_id,
             pipeline=self._pipeline,
@@ -163,6 +186,7 @@ class Journal:
             events=rows,
             state=state,
             label=label,
+            claim=self.claim,
         )
         return written
 
@@ -170,7 +194,7 @@ class Journal:
         assert self.store is not None
         assert self._epoch is not None
         status, state, label = prepared
-        return self.store.commit(
+        self.checkpoint, written = self.store.commit(
             thread_id=self.thread_id,
             run_id=self.run_id,
             epoch=self._epoch,
@@ -179,7 +203,10 @@ class Journal:
             events=rows,
             state=state,
             label=label,
-        )[1]
+            supersede_after=self.supersede_after,
+        )
+        self.supersede_after = None
+        return written
 
     def _now(self) -> int:
         return int(self._environment.clock() * 1_000_000)

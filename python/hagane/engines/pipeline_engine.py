@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from hagane import _core
+from hagane.engines.baselines import load_baselines, save_baselines
 from hagane.engines.config import StageConfig
 from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply, decision_on
@@ -14,10 +15,12 @@ from hagane.engines.ending import finished
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Event, Journal, read_history
+from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Pipeline, Run
 from hagane.engines.stored import Stored, restore
+from hagane.engines.threads import Turn
 from hagane.engines.waiting import last_result
 from hagane.errors import PipelineError, UnknownRun
 
@@ -59,7 +62,7 @@ class PipelineEngine(EngineParts):
 
         Raises:
             InterruptSignal: a person has to decide something; everything is committed, and `resume` goes on.
-            PipelineError: the thread is being run already.
+            LeaseHeld: the thread is being run already.
             SnapshotError: the inputs cannot be stored without loss (with a checkpoint store only).
             StoreError: the store failed; the run can be resumed when it is back.
             LeaseLost: another run took the thread over.
@@ -101,10 +104,11 @@ class PipelineEngine(EngineParts):
     async def _events(self, inputs: dict[str, Any], thread_id: str, run_id: str) -> AsyncGenerator[Event, None]:
         """Begin a run and yield its events; raises `InterruptSignal` where it has to wait for a person."""
         pipeline = self._pipeline()
-        turn = await self._threads.take(thread_id, self._config.on_conflict)
+        turn = await self._take_turn(thread_id)
         try:
             journal = self._journal(thread_id, run_id)
-            journal.fence = turn.check
+            journal.fence = turn.check if turn is not None else None
+            journal.claim, journal.on_conflict = self._claim(), self._config.on_conflict
             journal.note("run_started", pipeline=pipeline.name, stages=pipeline.names)
             progress = Progress(isolate(dict(inputs)))
             if self._store is not None:
@@ -114,13 +118,14 @@ class PipelineEngine(EngineParts):
                 async for event in events:
                     yield event
         finally:
-            turn.end()
+            if turn is not None:
+                turn.end()
 
     async def resume(self, thread_id: str, command: Any = None) -> dict[str, Any]:
         """Go on with the newest run of a thread from its last accepted stage; accepted stages are not repeated.
 
-        Whoever runs the thread at this moment in another process loses it and gets `LeaseLost` at its next write, so be
-        sure that the former run is dead.
+        A thread that a live process is running is not taken from it (see `EngineConfig.on_conflict`); one whose process
+        died on this machine is taken over at once, one on another machine when its lease is over.
 
         A run that is over (success, partial, rejected, cancelled by a person) is not run again: its result is given
         once more.
@@ -139,6 +144,7 @@ class PipelineEngine(EngineParts):
             UnknownRun: nobody knows the thread.
             PipelineError: another pipeline's run; a human's decision is awaited and none given, or one that does not
                 fit; or a command for a run that awaits none.
+            LeaseHeld: the thread is being run.
             InterruptTimeoutError: the decision comes too late, and `HITLEngineConfig.on_expiry` is "error".
             StoreError: the store failed.
         """
@@ -166,10 +172,10 @@ class PipelineEngine(EngineParts):
             raise PipelineError(
                 f"thread {thread_id!r} ({stored.status}) awaits no decision; resume it without a command"
             )
-        turn = await self._threads.take(thread_id, self._config.on_conflict)
+        turn = await self._take_turn(thread_id)
         try:
-            run = self._take_up(pipeline, stored)
-            run.journal.fence = turn.check
+            run = await self._take_up(pipeline, stored)
+            run.journal.fence = turn.check if turn is not None else None
             at = pipeline.names[run.plan.position] if run.plan.position is not None else pipeline.names[-1]
             said = {"command": decision.word, "issuer": decision.issuer} if decision else {}
             accepted, former = list(run.progress.outputs), {"former_status": stored.status}
@@ -179,7 +185,8 @@ class PipelineEngine(EngineParts):
                 async for event in events:
                     yield event
         finally:
-            turn.end()
+            if turn is not None:
+                turn.end()
 
     def history(self, run_id: str) -> list[Event]:
         """Give the events of a run: from the store, or without one, of one of this engine's last 16 runs.
@@ -216,8 +223,12 @@ class PipelineEngine(EngineParts):
         return None
 
     async def _drive(self, run: Run, first: _core.Action | None = None) -> AsyncGenerator[Event, None]:
-        thread_id = run.journal.thread_id
+        thread_id, pipeline = run.journal.thread_id, run.pipeline
         self._waiting.pop(thread_id, None)
+        heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
+        if self._store is not None:
+            heartbeat.start()
+            load_baselines(self._store, pipeline.name, pipeline.names, self._validator)
         try:
             async with aclosing(run.events(first)) as events:
                 async for event in events:
@@ -227,6 +238,10 @@ class PipelineEngine(EngineParts):
                 ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
                 self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
             raise
+        finally:
+            await heartbeat.stop()
+            if self._store is not None:
+                save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
 
     # --- stored runs ---
 
@@ -245,7 +260,16 @@ class PipelineEngine(EngineParts):
         self._need_store("resume")
         raise AssertionError("unreachable")
 
-    def _take_up(self, pipeline: Pipeline, stored: Stored) -> Run:
+    async def _take_turn(self, thread_id: str) -> Turn | None:
+        """Keep other runs of this engine from the thread; in a store, leases do that."""
+        return await self._threads.take(thread_id, self._config.on_conflict) if self._store is None else None
+
+    def _claim(self) -> _core.Claim | None:
+        if self._store is None:
+            return None
+        return claim_of(self._environment, self._config.lease_seconds, self._config.on_conflict)
+
+    async def _take_up(self, pipeline: Pipeline, stored: Stored) -> Run:
         """Make the run to go on with; in a store nobody else can write it from now on.
 
         Raises:
@@ -254,7 +278,7 @@ class PipelineEngine(EngineParts):
         journal = self._journal(stored.thread_id, stored.run_id)
         epoch = None
         if self._store is not None:
-            head = self._store.adopt(stored.thread_id)
+            head = await self._adopt(self._store, stored.thread_id)
             former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
             if former != (head.run.run_id, head.checkpoint, head.run.status):
                 raise PipelineError(f"thread {stored.thread_id!r} was gone on with by somebody else at the same time")
@@ -262,6 +286,14 @@ class PipelineEngine(EngineParts):
         journal.continue_from(stored.last_seq, epoch)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
+
+    async def _adopt(self, store: _core.Store, thread_id: str) -> _core.Head:
+        claim = self._claim()
+
+        async def adopt() -> _core.Head:
+            return store.adopt(thread_id, claim)
+
+        return await patiently(adopt, self._environment, self._config.on_conflict)
 
     def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
         """Give the last event of a run that ended once more."""

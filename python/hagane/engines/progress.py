@@ -16,7 +16,7 @@ __all__ = ["OUTPUT_KEY", "Progress"]
 OUTPUT_KEY = "results:"
 EFFECTS_KEY = "effects:"
 # Parts that are dicts, stored only while there is something in them.
-OPTIONAL = ("question", "pending", "answers", "notes")
+OPTIONAL = ("question", "pending", "answers", "notes", "points")
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Progress:
         pending: `output`, the output that the question is about.
         answers: what persons answered to agents, by stage, in the order of the questions.
         notes: what is to be said of accepted stages: agents that failed, a reviewer's advice.
+        points: the checkpoint before each stage that ran, by stage.
     """
 
     inputs: dict[str, Any]
@@ -44,6 +45,7 @@ class Progress:
     pending: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    points: dict[str, int | None] = field(default_factory=dict)
 
     def state(self, plan: _core.Plan) -> Iterator[tuple[str, Any]]:
         """List the parts to store, each with its key."""

@@ -88,6 +88,7 @@ class Run:
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
         self._hook = hook
+        self._validator = validator
         self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
         self._begun = pipeline.environment.monotonic()
         self._attempt = 0
@@ -165,11 +166,14 @@ class Run:
             standard.stage_retry(self.pipeline.name, stage.name)
         self.journal.note("stage_started", stage=stage.name, attempt=self._attempt)
         await self.commit("running", f"before {stage.name}, attempt {self._attempt}")
+        if action.kind == "run" and self.journal.store is not None:
+            self.progress.points[stage.name] = self.journal.checkpoint
 
     def _prepare_rollback(self, action: _core.Action) -> None:
         stage, origin = self._stage(action), self.pipeline.names[action.origin or 0]
         self.progress.feedback[stage.name] = self.complaint
         self.progress.answers.pop(stage.name, None)
+        self.journal.supersede_after = self.progress.points.get(stage.name)
         to = {"stage": stage.name, "attempt": action.attempt}
         self.journal.note("rollback", **why(self, action), **to, from_stage=origin, to_stage=stage.name)
         standard.rollback(self.pipeline.name, stage.name)
@@ -187,9 +191,17 @@ class Run:
                     await self._end("failed", stage=stage.name, reason=reason)
                     return
                 self.journal.note("fallback_used", **why(self, action), stage=stage.name, attempt=self._attempt)
+            else:
+                self._learn(stage.name)
             self.progress.outputs[stage.name] = self.output
         self.progress.feedback.pop(stage.name, None)
         self.journal.note("checkpoint", stage=stage.name, attempt=self._attempt)
+
+    def _learn(self, stage: str) -> None:
+        """Let anomaly detection know an output that was accepted; a substitute is none."""
+        learn = getattr(self._validator, "learn", None)
+        if callable(learn) and stage not in self.progress.outputs:
+            learn(stage, isolate(self.output))
 
     async def _prepare_question(self, action: _core.Action) -> None:
         stage, ask, environment = self._stage(action).name, action.ask or "output", self.pipeline.environment
@@ -214,7 +226,7 @@ class Run:
         shown = {key: value for key, value in question.items() if key != "payload"}
         self.journal.note("escalated", **why(self, action), stage=stage, attempt=self._attempt, request=shown)
         await self.commit("escalated", f"waiting for a decision about {stage}")
-        standard.escalation_waiting(self.pipeline.name, 1)
+        standard.pipeline_waiting(self.pipeline.name, 1)
 
     def _substitute(self, action: _core.Action) -> dict[str, Any]:
         gate = self.pipeline.checks.gate(action.check or 0)

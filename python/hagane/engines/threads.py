@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from hagane.errors import LeaseLost, PipelineError
+from hagane.errors import LeaseHeld, LeaseLost
 
 __all__ = ["Threads", "Turn"]
 
@@ -50,11 +50,11 @@ class Threads:
         """Take the thread; `on_conflict` says what to do when it is run already.
 
         Raises:
-            PipelineError: it is, and `on_conflict` is "reject".
+            LeaseHeld: it is, and `on_conflict` is "reject".
         """
         while thread_id in self._turns and on_conflict != "supersede":
             if on_conflict == "reject":
-                raise PipelineError(
+                raise LeaseHeld(
                     f"thread {thread_id!r} is being run already; wait for that run, give this one another thread_id, "
                     "or set EngineConfig.on_conflict to 'wait' or 'supersede'"
                 )

@@ -51,6 +51,7 @@ __all__ = [
     "llm_first_token",
     "llm_tokens",
     "model_usage",
+    "pipeline_waiting",
     "rollback",
     "sandbox_run",
     "stage_retry",
@@ -247,7 +248,7 @@ def rollback(pipeline: str, stage: str) -> None:
 
 
 @_quiet
-def escalation_waiting(pipeline: str, change: int) -> None:
+def pipeline_waiting(pipeline: str, change: int) -> None:
     """`change` runs more (1) or less (-1) wait for a person in this process."""
     FAMILIES.gauges["pipeline_escalations_waiting"].labels(pipeline).inc(change)
 

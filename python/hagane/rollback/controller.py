@@ -68,7 +68,7 @@ class RollbackController:
         progress.ending, progress.pending = {}, {}
         if progress.question:
             progress.question = {}
-            standard.escalation_waiting(engine._config.name, -1)
+            standard.pipeline_waiting(engine._config.name, -1)
         if context is not None:
             progress.feedback[stage] = _as_feedback(stage, context)
         journal = engine._journal(self._thread_id, head.run.run_id)
