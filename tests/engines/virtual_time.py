@@ -43,7 +43,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def environment_of(loop: VirtualLoop, draw: float = 1.0) -> Environment:
     numbers = itertools.count(1)
     return Environment(
-        clock=lambda: 1_700_000_000 + loop.time(), monotonic=loop.time, new_id=lambda: f"{next(numbers):04}", random=lambda: draw
+        clock=lambda: 1_700_000_000 + loop.time(),
+        monotonic=loop.time,
+        new_id=lambda: f"{next(numbers):04}",
+        random=lambda: draw,
     )
 
 

@@ -9,6 +9,7 @@ from hagane.engines.config import HITLEngineConfig
 from hagane.engines.feedback import bounded, feedback
 from hagane.engines.interrupts import Decision, answer_of, is_late, read_command
 from hagane.engines.isolate import isolate
+from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.run import Run
 from hagane.engines.stored import Stored, awaiting
 from hagane.errors import InterruptTimeoutError, PipelineError
@@ -51,6 +52,7 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
 
     Raises:
         PipelineError: the answer is none of the options that the agent gave.
+        SnapshotError: the update cannot be stored.
     """
     progress, question = run.progress, run.progress.question
     ask, stage = question["ask"], question["stage"]
@@ -73,9 +75,13 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
 
 def _update(run: Run, ask: str, stage: str, changes: dict[str, Any]) -> None:
     if ask == "before":
-        run.progress.inputs = {**run.progress.inputs, **isolate(changes)}
+        inputs = {**run.progress.inputs, **isolate(changes)}
+        run.check_storable("inputs", inputs)
+        run.progress.inputs = inputs
         return
-    run.output = {**run.output, **isolate(changes)}
+    output = {**run.output, **isolate(changes)}
+    run.check_storable(f"{OUTPUT_KEY}{stage}", output)
+    run.output = output
     run.progress.outputs.pop(stage, None)
 
 

@@ -107,8 +107,12 @@ class StageContext:
         Raises:
             BudgetSpent: more was used than the stage or the run may use; the attempt should end.
         """
+        left_tokens, left_cost = self.tokens_left, self.cost_left
         self._ledger.spend(self.stage, tokens, cost)
-        self.reserve()
+        if left_tokens is not None and tokens > left_tokens:
+            raise BudgetSpent(f"stage {self.stage!r} used {tokens} tokens, {left_tokens} were left")
+        if left_cost is not None and cost > left_cost:
+            raise BudgetSpent(f"stage {self.stage!r} used a cost of {cost}, {left_cost:.6f} was left")
 
     def reserve(self, tokens: int = 0, cost: float = 0.0) -> None:
         """See that so much is left before it is used.
@@ -124,7 +128,7 @@ class StageContext:
 
     @property
     def tokens_left(self) -> int | None:
-        """Tokens that the stage may still use; None without a limit. Below 0 when it used more than it might."""
+        """Tokens that the stage may still use; None without a limit."""
         return self._ledger.left(self.stage)[0]
 
     @property

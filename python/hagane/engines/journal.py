@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,10 @@ from hagane.engines.environment import Environment
 from hagane.engines.feedback import bounded
 from hagane.engines.lease import patiently
 from hagane.engines.progress import Progress
+from hagane.errors import StoreError
 from hagane.observability import standard
+
+_log = logging.getLogger("hagane.engines")
 
 Event = dict[str, Any]
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
@@ -55,6 +59,7 @@ class Journal:
         self._outbox: list[Event] = []
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
         self._turn = asyncio.Lock()
+        self._status = "running"
         # Called before every commit; raises where the thread is no longer this run's.
         self.fence: Callable[[], None] | None = None
         # With what right the thread is taken at the first commit, and what happens where it is held.
@@ -123,6 +128,14 @@ class Journal:
         async with self._turn:
             await self._commit_in_thread(status, progress, plan, label)
 
+    def let_go(self) -> None:
+        """Give the thread's lease back, if the last commit did not: the run stopped without a word. Never raises."""
+        if self.store is not None and self._epoch is not None and self._status == "running":
+            try:
+                self.store.release(self.thread_id, self._epoch)
+            except StoreError as error:
+                _log.warning("the lease of thread %r was not given back: %s", self.thread_id, error)
+
     async def renew(self) -> None:
         """Say that the run is alive; nothing before its first commit.
 
@@ -173,6 +186,7 @@ class Journal:
                 written += self._append(prepared, [])
         else:
             written = self._append(prepared, rows)
+        self._status = status
         standard.checkpoint_saved(self.store.kind, written, self._environment.monotonic() - begun)
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:

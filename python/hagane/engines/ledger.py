@@ -10,7 +10,7 @@ from hagane import _core
 from hagane.engines.effects import call_action
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
-from hagane.engines.progress import Progress
+from hagane.engines.progress import EFFECTS_KEY, Progress
 from hagane.errors import PipelineError
 
 __all__ = ["MILLIONTHS", "Ledger"]
@@ -61,6 +61,8 @@ class Ledger:
         self._plan.touched(self._places[stage])
         # A new dict: the journal encodes an object once.
         kept = {**self._progress.effects.get(stage, {}), name: isolate(result)}
+        if self._journal.store is not None:
+            self._journal.blob(f"{EFFECTS_KEY}{stage}", kept)  # refuses what cannot be stored before it is there
         self._progress.effects = {**self._progress.effects, stage: kept}
         self._journal.note("effect", stage=stage, effect=name)
         await self._journal.commit("running", self._progress, self._plan, f"effect {name} of {stage}")

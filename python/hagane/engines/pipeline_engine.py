@@ -12,7 +12,7 @@ from hagane.engines.config import StageConfig
 from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply, decision_on
 from hagane.engines.ending import finished
-from hagane.engines.interrupts import is_interrupt
+from hagane.engines.interrupts import Decision, is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
@@ -177,10 +177,10 @@ class PipelineEngine(EngineParts):
             run = await self._take_up(pipeline, stored)
             run.journal.fence = turn.check if turn is not None else None
             at = pipeline.names[run.plan.position] if run.plan.position is not None else pipeline.names[-1]
-            said = {"command": decision.word, "issuer": decision.issuer} if decision else {}
             accepted, former = list(run.progress.outputs), {"former_status": stored.status}
+            first = self._apply(run, decision)
+            said = {"command": decision.word, "issuer": decision.issuer} if decision else {}
             run.journal.note("resumed", stage=at, accepted=accepted, **former, **said)
-            first = apply(run, decision, pipeline.name) if decision else None
             async with aclosing(self._drive(run, first)) as events:
                 async for event in events:
                     yield event
@@ -294,6 +294,13 @@ class PipelineEngine(EngineParts):
             return store.adopt(thread_id, claim)
 
         return await patiently(adopt, self._environment, self._config.on_conflict)
+
+    def _apply(self, run: Run, decision: Decision | None) -> _core.Action | None:
+        try:
+            return apply(run, decision, run.pipeline.name) if decision else None
+        except Exception:
+            run.journal.let_go()
+            raise
 
     def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
         """Give the last event of a run that ended once more."""

@@ -295,8 +295,7 @@ class Run:
         try:
             self.output = await attempt(self, stage, action.stage or 0, self._attempt, self.deadline)
             failed = take_failed(self.output, stage)
-            if self.journal.store is not None:
-                self.journal.blob(f"{OUTPUT_KEY}{stage.name}", self.output)
+            self.check_storable(f"{OUTPUT_KEY}{stage.name}", self.output)
         except Exception as error:
             if is_interrupt(error):
                 self._asked = getattr(error, "payload", None)
@@ -383,8 +382,14 @@ class Run:
             self.journal.commit_now(status, self.progress, self.plan, f"ended: {status}")
         except Exception as failure:
             _log.warning("run %s could not record why it stopped: %s", self.journal.run_id, failure)
+            self.journal.let_go()
 
     # --- small helpers ---
+
+    def check_storable(self, key: str, value: Any) -> None:
+        """Refuse what the store cannot keep; SnapshotError, with the path."""
+        if self.journal.store is not None:
+            self.journal.blob(key, value)
 
     async def commit(self, status: str, label: str) -> None:
         """Write what happened."""
