@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from hagane.engines.agents import as_dict
-from hagane.engines.deadline import Deadline
 from hagane.engines.effects import StageContext, enter, leave
 from hagane.engines.stage import FAILED_KEY, Stage
 from hagane.hitl.interrupt import answers
@@ -15,10 +14,10 @@ from hagane.observability import standard
 if TYPE_CHECKING:
     from hagane.engines.run import Run
 
-__all__ = ["attempt"]
+__all__ = ["run_agents", "take_failed"]
 
 
-async def attempt(run: Run, stage: Stage, place: int, number: int, deadline: Deadline) -> dict[str, Any]:
+async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
     """Run the stage's agents once and return the output, ready to be judged.
 
     Time, tokens and cost are booked whatever happens. Raises what the agents raise.
@@ -31,7 +30,7 @@ async def attempt(run: Run, stage: Stage, place: int, number: int, deadline: Dea
         run_id=run.journal.run_id,
         thread_id=run.journal.thread_id,
         stage=stage.name,
-        attempt=number,
+        attempt=run.attempt,
         key=f"{run.journal.run_id}:{stage.name}:{run.plan.generation(place)}",
     )
     begun = run.pipeline.environment.monotonic()
@@ -39,7 +38,7 @@ async def attempt(run: Run, stage: Stage, place: int, number: int, deadline: Dea
     told = standard.model_usage.set(lambda tokens, cost: run.ledger.spend(stage.name, tokens, cost))
     try:
         with answers(responses, thread_id=run.journal.thread_id, flow_id=run.journal.run_id, node_id=stage.name):
-            output = await deadline.bound(stage.execute(given), None if wall is None else wall / 1000)
+            output = await run.deadline.bound(stage.execute(given), None if wall is None else wall / 1000)
     finally:
         standard.model_usage.reset(told)
         leave(entered)

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from hagane import _core
-from hagane.engines.attempt import attempt, take_failed
+from hagane.engines.attempt import run_agents, take_failed
 from hagane.engines.backoff import retry_after
 from hagane.engines.checks import Checks
 from hagane.engines.config import EngineConfig
 from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.ending import finished, reason_of, why
 from hagane.engines.environment import Environment
-from hagane.engines.interrupts import is_interrupt, question_of, question_of_agent, signal_of
-from hagane.engines.isolate import isolate
+from hagane.engines.interrupts import is_interrupt, signal_of
 from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge, Judgement
 from hagane.engines.ledger import Ledger
+from hagane.engines.prepare import STARTS, prepare
 from hagane.engines.progress import OUTPUT_KEY, Progress
 from hagane.engines.report import Reporter
 from hagane.engines.stage import Stage
@@ -32,12 +32,6 @@ __all__ = ["Hook", "Pipeline", "Run"]
 _log = logging.getLogger("hagane.engines")
 
 STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
-STARTS = ("run", "retry")
-ASKED_OF_STAGES = {
-    "before": "stage {stage!r} may run only when a person approved it",
-    "after": "the output of stage {stage!r} is taken over only when a person approved it",
-}
-
 Hook = Callable[["Run", _core.Action], Awaitable[Any]]
 
 
@@ -88,12 +82,12 @@ class Run:
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
         self._hook = hook
-        self._validator = validator
+        self.validator = validator
         self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
         self._begun = pipeline.environment.monotonic()
-        self._attempt = 0
-        self._failure: Exception | None = None
-        self._asked: Any = None
+        self.attempt = 0
+        self.failure: Exception | None = None
+        self.asked: Any = None
         self._span = tracing.NO_SPAN
 
     async def events(self, first: _core.Action | None = None) -> AsyncGenerator[Event, None]:
@@ -107,7 +101,7 @@ class Run:
         try:
             action: _core.Action | None = self.plan.begin() if first is None else first
             while action is not None:
-                await self._prepare(action)
+                await prepare(self, action)
                 for event in self.journal.drain():
                     yield event
                 action = await self._perform(action)
@@ -129,112 +123,13 @@ class Run:
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
-        self._attempt, self.complaint = attempt, complaint
+        self.attempt, self.complaint = attempt, complaint
 
     async def drive(self, action: _core.Action | None) -> None:
         """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
         while action is not None:
-            await self._prepare(action)
+            await prepare(self, action)
             action = await self._perform(action)
-
-    # --- what an action means before anything runs: notes and one commit ---
-
-    async def _prepare(self, action: _core.Action) -> None:
-        kind = action.kind
-        if kind in STARTS:
-            await self._prepare_start(action)
-        elif kind == "check_final":
-            await self.commit("running", "before the checks of the merged results")
-        elif kind in ("accept", "skip", "fallback"):
-            await self._prepare_acceptance(action)
-        elif kind == "rollback":
-            self._prepare_rollback(action)
-        elif kind == "compensate":
-            self.journal.note("compensation_started", stage=self._stage(action).name)
-            await self.commit("running", f"before the compensation of {self._stage(action).name}")
-        elif kind == "ask":
-            await self._prepare_question(action)
-
-    async def _prepare_start(self, action: _core.Action) -> None:
-        stage = self._stage(action)
-        self._attempt = action.attempt or 1
-        if self.progress.outputs:
-            self.progress.drop_from(self.pipeline.names, stage.name)
-        if action.kind == "retry":
-            self.progress.feedback[stage.name] = self.complaint
-            self.journal.note("retry", **why(self, action), stage=stage.name, attempt=self._attempt)
-            standard.stage_retry(self.pipeline.name, stage.name)
-        self.journal.note("stage_started", stage=stage.name, attempt=self._attempt)
-        await self.commit("running", f"before {stage.name}, attempt {self._attempt}")
-        if action.kind == "run" and self.journal.store is not None:
-            self.progress.points[stage.name] = self.journal.checkpoint
-
-    def _prepare_rollback(self, action: _core.Action) -> None:
-        stage, origin = self._stage(action), self.pipeline.names[action.origin or 0]
-        self.progress.feedback[stage.name] = self.complaint
-        self.progress.answers.pop(stage.name, None)
-        self.journal.supersede_after = self.progress.points.get(stage.name)
-        to = {"stage": stage.name, "attempt": action.attempt}
-        self.journal.note("rollback", **why(self, action), **to, from_stage=origin, to_stage=stage.name)
-        standard.rollback(self.pipeline.name, stage.name)
-
-    async def _prepare_acceptance(self, action: _core.Action) -> None:
-        stage = self._stage(action)
-        if action.kind == "skip":
-            self.journal.note("skipped", **why(self, action), stage=stage.name, attempt=self._attempt)
-        else:
-            if action.kind == "fallback":
-                try:
-                    self.output = self._substitute(action)
-                except Exception as error:
-                    reason = f"the fallback failed: {type(error).__name__}: {error}"
-                    await self._end("failed", stage=stage.name, reason=reason)
-                    return
-                self.journal.note("fallback_used", **why(self, action), stage=stage.name, attempt=self._attempt)
-            else:
-                self._learn(stage.name)
-            self.progress.outputs[stage.name] = self.output
-        self.progress.feedback.pop(stage.name, None)
-        self.journal.note("checkpoint", stage=stage.name, attempt=self._attempt)
-
-    def _learn(self, stage: str) -> None:
-        """Let anomaly detection know an output that was accepted; a substitute is none."""
-        learn = getattr(self._validator, "learn", None)
-        if callable(learn) and stage not in self.progress.outputs:
-            learn(stage, isolate(self.output))
-
-    async def _prepare_question(self, action: _core.Action) -> None:
-        stage, ask, environment = self._stage(action).name, action.ask or "output", self.pipeline.environment
-        now = environment.clock()
-        if ask == "agent":
-            question = question_of_agent(self._asked, stage=stage, now=now)
-        else:
-            refused = self.complaint if ask in ("output", "results") else {"previous_output": self.output}
-            question = question_of(
-                ask,
-                stage=stage,
-                pipeline=self.pipeline.name,
-                reason=ASKED_OF_STAGES[ask].format(stage=stage) if ask in ASKED_OF_STAGES else reason_of(self, action),
-                complaint=refused,
-                now=now,
-                seconds=self.pipeline.config.hitl.default_timeout_seconds,
-                name=environment.new_id(),
-            )
-        self.progress.question = {**question, "attempt": self._attempt}
-        stands = ask in ("output", "results", "after") and self._failure is None
-        self.progress.pending = {"output": self.output} if stands else {}
-        shown = {key: value for key, value in question.items() if key != "payload"}
-        self.journal.note("escalated", **why(self, action), stage=stage, attempt=self._attempt, request=shown)
-        await self.commit("escalated", f"waiting for a decision about {stage}")
-        standard.pipeline_waiting(self.pipeline.name, 1)
-
-    def _substitute(self, action: _core.Action) -> dict[str, Any]:
-        gate = self.pipeline.checks.gate(action.check or 0)
-        fallback = gate.fallback if gate is not None else {}
-        made = fallback(isolate(self.output)) if callable(fallback) else fallback
-        if not isinstance(made, dict):
-            raise TypeError(f"the fallback of gate {gate and gate.name!r} gave {type(made).__name__}; give a dict")
-        return isolate(made)  # type: ignore[no-any-return]
 
     # --- doing it, and asking what comes next ---
 
@@ -245,16 +140,16 @@ class Run:
             return await self._do(action)
         except OutOfTime:
             reason = "the run's time is spent (EngineConfig.timeout_seconds)"
-            await self._end("failed", stage=self._stage(action).name, reason=reason, timeout=True)
+            await self.end("failed", stage=self.stage(action).name, reason=reason, timeout=True)
         except CompensationFailed as error:
-            await self._end("failed", stage=self._stage(action).name, reason=str(error))
+            await self.end("failed", stage=self.stage(action).name, reason=str(error))
         return None
 
     async def _do(self, action: _core.Action) -> _core.Action | None:
         kind = action.kind
         if kind in STARTS or kind == "judge":
-            stage = self._stage(action)
-            with tracing.use(self._span), tracing.stage_span(stage.name, self._attempt) as span:
+            stage = self.stage(action)
+            with tracing.use(self._span), tracing.stage_span(stage.name, self.attempt) as span:
                 follows = await (self._run_stage(stage, action, span) if kind in STARTS else self._rejudge(stage))
             return await self._or_hook(follows)
         if kind == "check_final":
@@ -269,9 +164,9 @@ class Run:
         if kind == "ask":
             raise signal_of(self.progress.question, run_id=self.journal.run_id, thread_id=self.journal.thread_id)
         if kind == "complete":
-            await self._end("partial" if action.partial else "success")
+            await self.end("partial" if action.partial else "success")
         elif kind == "cancelled":
-            await self._end("cancelled", by="person", reason=self.complaint.get("message") or "cancelled by a person")
+            await self.end("cancelled", by="person", reason=self.complaint.get("message") or "cancelled by a person")
         else:
             await self._stop(action)
         return None
@@ -282,33 +177,33 @@ class Run:
             return action
         given = await self._hook(self, action)
         if self.result is None:
-            await self._end("partial", output=given)
+            await self.end("partial", output=given)
         return None
 
     async def _run_stage(self, stage: Stage, action: _core.Action, span: tracing.Span) -> _core.Action:
-        if action.kind == "retry" and isinstance(self._failure, Exception):
-            await self.deadline.bound(self.pipeline.environment.sleep(self.pause(self._attempt - 1, self._failure)))
+        if action.kind == "retry" and isinstance(self.failure, Exception):
+            await self.deadline.bound(self.pipeline.environment.sleep(self.pause(self.attempt - 1, self.failure)))
         monotonic = self.pipeline.environment.monotonic
         begun, failure = monotonic(), None
-        self.output, self._failure = {}, None
+        self.output, self.failure = {}, None
         failed: dict[str, Any] = {}
         try:
-            self.output = await attempt(self, stage, action.stage or 0, self._attempt, self.deadline)
+            self.output = await run_agents(self, stage, action.stage or 0)
             failed = take_failed(self.output, stage)
             self.check_storable(f"{OUTPUT_KEY}{stage.name}", self.output)
         except Exception as error:
             if is_interrupt(error):
-                self._asked = getattr(error, "payload", None)
+                self.asked = getattr(error, "payload", None)
                 return self.plan.asked()
             failure = error
         self._note_output(stage.name, monotonic() - begun, failure, failed)
         if isinstance(failure, OutOfTime):
             raise failure
         if failure is not None:
-            self._failure = failure
+            self.failure = failure
             span.fail(failure)
-            return self._decide(self._judge.raised(stage.name, self._attempt, failure))
-        judgement = await self._judge.stage(stage, self._attempt, self.output)
+            return self._decide(self._judge.raised(stage.name, self.attempt, failure))
+        judgement = await self._judge.stage(stage, self.attempt, self.output)
         if judgement.failures:
             span.fail("refused")
         self._note_damage(stage.name, failed, judgement.advice)
@@ -316,12 +211,12 @@ class Run:
 
     async def _rejudge(self, stage: Stage) -> _core.Action:
         """Judge an output that a person changed."""
-        self._failure = None
-        return self._decide(await self._judge.stage(stage, self._attempt, self.output))
+        self.failure = None
+        return self._decide(await self._judge.stage(stage, self.attempt, self.output))
 
     def _note_output(self, stage: str, seconds: float, failure: Exception | None, failed: dict[str, Any]) -> None:
         standard.stage_run(self.pipeline.name, stage, seconds)
-        shown: dict[str, Any] = {"stage": stage, "attempt": self._attempt, "duration_ms": seconds * 1000}
+        shown: dict[str, Any] = {"stage": stage, "attempt": self.attempt, "duration_ms": seconds * 1000}
         if failure is None:
             branches = {"failed": failed} if failed else {}
             self.journal.note("stage_output", **shown, verdict="ok", fields=list(self.output), **branches)
@@ -338,8 +233,8 @@ class Run:
 
     async def _judge_final(self) -> _core.Action:
         last = self.pipeline.names[-1]
-        self.output, self._failure = self.progress.outputs.get(last, {}), None
-        return self._decide(await self._judge.final(last, self._attempt, self.output, self.progress.merged()))
+        self.output, self.failure = self.progress.outputs.get(last, {}), None
+        return self._decide(await self._judge.final(last, self.attempt, self.output, self.progress.merged()))
 
     def _decide(self, judgement: Judgement) -> _core.Action:
         self.complaint = judgement.complaint
@@ -348,14 +243,15 @@ class Run:
     # --- endings ---
 
     async def _stop(self, action: _core.Action) -> None:
-        stage, status, told = self._stage(action).name, STOPS[action.kind], why(self, action)
+        stage, status, told = self.stage(action).name, STOPS[action.kind], why(self, action)
         if action.kind == "abort":
-            self.journal.note("aborted", stage=stage, attempt=self._attempt, **told)
+            self.journal.note("aborted", stage=stage, attempt=self.attempt, **told)
         extra = {"budget": action.budget} if action.budget else {}
         output = self.complaint.get("previous_output") if action.check is not None else None
-        await self._end(status, stage=stage, reason=reason_of(self, action), gate=told["gate"], output=output, **extra)
+        await self.end(status, stage=stage, reason=reason_of(self, action), gate=told["gate"], output=output, **extra)
 
-    async def _end(self, status: str, **ending: Any) -> None:
+    async def end(self, status: str, **ending: Any) -> None:
+        """End the run with this status: make its result and its last event, and commit."""
         report = None
         if status in ("success", "partial"):
             try:
@@ -402,5 +298,6 @@ class Run:
         draw = environment.random()
         return _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
 
-    def _stage(self, action: _core.Action) -> Stage:
+    def stage(self, action: _core.Action) -> Stage:
+        """Find the stage that an action is about."""
         return self.pipeline.stages[action.stage or 0]
