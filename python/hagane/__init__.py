@@ -11,24 +11,31 @@ TYPE_CHECKING = False  # as typing's, without the time that importing typing tak
 if TYPE_CHECKING:
     from typing import Any
 
-    from hagane import agents, engines, errors, observability, rollback, sandbox, validation
+    from hagane import agents, compat, engines, errors, observability, rollback, sandbox, validation
+    from hagane.compat import install, uninstall
 
 __all__ = [
     "__version__",
     "agents",
+    "compat",
     "engines",
     "errors",
+    "install",
     "observability",
     "rollback",
     "sandbox",
+    "uninstall",
     "validation",
 ]
+_FUNCTIONS = ("install", "uninstall")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
+        if name in _FUNCTIONS:
+            return getattr(importlib.import_module(f"{__name__}.compat"), name)
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

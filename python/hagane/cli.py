@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     right first (one line on stderr says what); 130 interrupted. Raises SystemExit as argparse does (--help, bad usage).
     """
     try:
-        from hagane.demo.command import run
+        from hagane.commands.parser import run
 
         return run(arguments)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointError",
     "ForkError",
     "HaganeError",
+    "InternalError",
     "LeaseHeld",
     "LeaseLost",
     "MetricError",
@@ -37,6 +38,10 @@ class HaganeError(Exception):
 
 class ForkError(HaganeError, RuntimeError):
     """Something that cannot cross `os.fork()` was used in the child."""
+
+
+class InternalError(HaganeError, RuntimeError):
+    """A fault of hagane itself, such as a panic in its core; please report it."""
 
 
 class SandboxError(HaganeError):

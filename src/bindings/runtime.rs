@@ -3,11 +3,14 @@
 //! The lock on `STATE` is only ever taken with the GIL held, and never while waiting. `os.fork()` needs the GIL too, so
 //! no child inherits it locked. Nested spawns find the runtime through the worker thread that they run on.
 
-use std::future::Future;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::process;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use pyo3_async_runtimes::{TaskLocals, get_running_loop};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::error::raise;
 use super::log;
 
 const SIGNAL_POLL: Duration = Duration::from_millis(50);
@@ -40,7 +44,8 @@ static STATE: Mutex<State> = Mutex::new(State::Idle);
 /// Cancelling the awaitable drops the Rust future. A unit becomes an empty tuple; return `None::<()>` for None.
 ///
 /// # Errors
-/// RuntimeError where no event loop runs, or where the interpreter is ending.
+/// RuntimeError where no event loop runs, or where the interpreter is ending. InternalError from the awaitable if the
+/// future panics.
 pub(super) fn future_into_py<'py, F, T>(py: Python<'py>, future: F) -> PyResult<Bound<'py, PyAny>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
@@ -52,14 +57,14 @@ where
     };
     let proxy = Bound::new(py, QuietLoop(event_loop.unbind()))?;
     let _context = handle.enter();
-    generic::future_into_py_with_locals::<Bindings, _, T>(py, TaskLocals::new(proxy.into_any()), future)
+    generic::future_into_py_with_locals::<Bindings, _, T>(py, TaskLocals::new(proxy.into_any()), guarded(future))
 }
 
 /// Waits for a Rust future from synchronous Python: without the GIL, and interruptible by Ctrl-C.
 ///
 /// # Errors
 /// What the future returns; KeyboardInterrupt (or what else a signal handler raises), after which the future is dropped;
-/// RuntimeError where the interpreter is ending.
+/// InternalError if it panics; RuntimeError where the interpreter is ending.
 pub(super) fn block_on<F, T>(py: Python<'_>, future: F) -> PyResult<T>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
@@ -71,7 +76,7 @@ where
     let (sender, mut receiver) = sync_channel(1);
     let task = handle.spawn(async move {
         // The receiver is gone only after an interrupt, when nobody wants the result.
-        let _ = sender.send(future.await);
+        let _ = sender.send(guarded(future).await);
     });
     // The channel, not the runtime, is what this thread waits on: a runtime that shuts down then cannot panic here.
     loop {
@@ -84,12 +89,28 @@ where
     }
 }
 
-/// The task was dropped: it panicked, or the runtime shut down under a thread that outlives the interpreter.
+/// The future, with a panic in it as an exception of our tree: no panic is the caller's own fault.
+fn guarded<T>(future: impl Future<Output = PyResult<T>> + Send) -> impl Future<Output = PyResult<T>> + Send {
+    let mut future = Box::pin(future);
+    // A future that panicked is not polled again, so nothing sees what it left half-done.
+    poll_fn(move |context| {
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
+    })
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> PyErr {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("no message");
+    raise("InternalError", format!("hagane itself failed: {text}; please report it with what standard error says"))
+}
+
+/// The task was dropped: the runtime shut down under a thread that outlives the interpreter.
 fn ended_without_result<T>(py: Python<'_>) -> PyResult<T> {
     if matches!(*state(), State::Closed) {
         return outlived(py, || park_for_ever(py));
     }
-    Err(PyRuntimeError::new_err("a task of hagane's runtime panicked; the panic message is on standard error"))
+    Err(raise("InternalError", "hagane itself failed: its runtime dropped a task; please report it"))
 }
 
 fn state() -> MutexGuard<'static, State> {
@@ -236,6 +257,23 @@ fn _sleep_sync(py: Python<'_>, seconds: f64) -> PyResult<()> {
     })
 }
 
+/// Panics on the runtime: what a caller of a broken task meets is tested with it.
+#[pyfunction]
+fn _panic(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    future_into_py(py, async { broken() })
+}
+
+/// The synchronous twin of `_panic`.
+#[pyfunction]
+fn _panic_sync(py: Python<'_>) -> PyResult<()> {
+    block_on(py, async { broken() })
+}
+
+#[allow(clippy::panic)] // the panic is what is asked for
+fn broken() -> PyResult<()> {
+    panic!("asked to panic")
+}
+
 fn duration(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
         .map_err(|error| PyValueError::new_err(format!("cannot sleep {seconds} seconds: {error}")))
@@ -244,6 +282,8 @@ fn duration(seconds: f64) -> PyResult<Duration> {
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(_sleep, module)?)?;
     module.add_function(wrap_pyfunction!(_sleep_sync, module)?)?;
+    module.add_function(wrap_pyfunction!(_panic, module)?)?;
+    module.add_function(wrap_pyfunction!(_panic_sync, module)?)?;
     module.add_function(wrap_pyfunction!(_shutdown_runtime, module)?)?;
     // Registered at import, so that exit handlers that a program registers later run before this one.
     let hook = module.getattr("_shutdown_runtime")?;

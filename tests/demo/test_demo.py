@@ -103,7 +103,16 @@ def test_closed_standard_streams_are_done_without(demo: Demo, closed: str) -> No
     assert list(demo.report()) == ["plot.svg", "report.md"]
 
 
-MODULES = ["argparse", "pathlib", "hagane.demo.command", "hagane.rollback", "asyncio", "hagane.demo.session", "http"]
+MODULES = [
+    "argparse",
+    "pathlib",
+    "hagane.commands.parser",
+    "hagane.demo.command",
+    "hagane.rollback",
+    "asyncio",
+    "hagane.demo.session",
+    "http",
+]
 INTERRUPTING = """
 import os, signal, sys
 class Finder:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hagane.commands.streams import one_line
 from hagane.demo import checks, drawing
 from hagane.demo.policy import approve
 from hagane.demo.publish import OutputError, is_published, publish, rename_all
 from hagane.demo.stages import ReportStage
-from hagane.demo.timeline import Timeline, one_line
+from hagane.demo.timeline import Timeline
 from hagane.errors import PipelineError
 
 STATISTICS = {"count": 2, "mean": 1.0, "min": 1, "max": 1}

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from hagane import _core
+from hagane.errors import InternalError
 
 
 async def test_a_rust_future_is_awaited_beside_python_ones():
@@ -37,6 +38,18 @@ async def test_a_timeout_cancels_the_wait():
 def test_an_impossible_duration_is_a_value_error(seconds):
     with pytest.raises(ValueError, match="cannot sleep"):
         _core._sleep_sync(seconds)
+
+
+async def test_a_panic_in_an_awaited_task_is_an_error_of_ours():
+    with pytest.raises(InternalError, match="hagane itself failed: asked to panic; please report it"):
+        await _core._panic()
+    await _core._sleep(0.001)
+
+
+def test_a_panic_in_a_blocking_wait_is_an_error_of_ours_and_leaves_a_runtime_that_works():
+    with pytest.raises(InternalError, match="hagane itself failed: asked to panic; please report it"):
+        _core._panic_sync()
+    _core._sleep_sync(0.001)
 
 
 def test_an_awaitable_without_a_loop_is_a_runtime_error():

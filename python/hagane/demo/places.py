@@ -9,11 +9,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from hagane.commands.streams import OutputError
 from hagane.rollback import SqliteStore
-
-
-class OutputError(OSError):
-    """Something that has to be written cannot be; the message is one line for the user."""
 
 
 def make_directory(directory: Path, undo: ExitStack) -> None:
@@ -67,15 +64,23 @@ def _close(store: SqliteStore, path: Path, new: bool) -> None:
     finally:
         store.close()
     if unused:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        # A full disk keeps SQLite from emptying the files beside it, and they must not meet another database.
+        for ending in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                path.with_name(path.name + ending).unlink()
 
 
 def _remove_empty(path: Path) -> None:
-    """Remove the file that a failed opening left without a byte in it."""
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()
+    """Remove the file that a failed opening left without a table in it, unless somebody else has it open."""
+    import sqlite3
+
+    with contextlib.suppress(OSError, sqlite3.Error):
+        if path.with_name(path.name + "-wal").exists():
+            return  # the last to close a database removes this file, so there is another
+        # Immutable: read as it is, for there may be no room for the files that SQLite keeps beside it.
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                path.unlink()
 
 
 def _remove(directory: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from hagane.demo.places import OutputError, make_directory
+from hagane.commands.streams import OutputError
+from hagane.demo.places import make_directory
 
 
 def check_writable(directory: Path, names: Iterable[str], undo: ExitStack) -> None:

@@ -6,13 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from hagane.commands.streams import one_line
+
 COLOURS = {"good": "32", "bad": "31", "turn": "33", "dim": "2", "head": "1"}
-
-
-def one_line(text: object, limit: int | None = 300) -> str:
-    """Text for a terminal: one line of at most `limit` characters, nothing that a terminal would obey."""
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in str(text)).split())
-    return line if limit is None or len(line) <= limit else line[: limit - 3] + "..."
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["add_commands"]
+from hagane.commands import BAD_INPUT, OK, options, streams
 
-OK, BAD_INPUT = 0, 2
-MOST_SECONDS = 366 * 86400
+__all__ = ["add_commands"]
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `serve-metrics`; the parsed arguments' `run` does it and returns the exit status."""
     serve = commands.add_parser("serve-metrics", help="serve GET /metrics for the processes of a directory")
-    serve.add_argument("--port", type=_port, default=9464, help="port to listen on, 0 for a free one (default: 9464)")
+    serve.add_argument(
+        "--port", type=options.port, default=9464, help="port to listen on, 0 for a free one (default: 9464)"
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument(
         "--dir",
         type=Path,
         metavar="MULTIPROC_DIR",
-        help="directory that the processes share (default: HAGANE_MULTIPROC_DIR; else this process's own metrics)",
+        help="directory that the processes share (default: HAGANE_MULTIPROC_DIR; one of them is needed)",
     )
-    serve.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop after so many seconds")
+    serve.add_argument(
+        "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help="stop after so many seconds"
+    )
     serve.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="file with the token scrapes must carry")
     serve.add_argument("--certificate", type=Path, metavar="PEM", help="certificate chain, for HTTPS")
     serve.add_argument("--key", type=Path, metavar="PEM", help="the certificate's key")
@@ -53,7 +55,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     except (HaganeError, OSError, ValueError) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        print(f"hagane serve-metrics: {' '.join(str(error).split())}", file=sys.stderr)
+        streams.complain("serve-metrics", str(error))
         return BAD_INPUT
     finally:
         stop.forget()
@@ -61,7 +63,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _collector(directory: Path | None) -> Any:
-    """Return the collector over a directory's processes; None, which means the process's own, without a directory."""
+    """Return the collector over a directory's processes; None, which means that of the environment, without one."""
+    from hagane.observability.multiprocess import served_directory
+
+    served_directory(directory)
     if directory is None:
         return None
     from hagane import _core
@@ -88,17 +93,3 @@ class _Stop:
     def forget(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to a year")
-    return seconds
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
-    return port

@@ -222,7 +222,7 @@ fn explain(error: &rusqlite::Error, place: String) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => return StoreError::Corrupt { place, reason },
         Some(ErrorCode::CannotOpen) => "create its folder, or name a file in a folder that exists and can be written",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "make the file and its folder writable",
-        Some(ErrorCode::DiskFull) => "free space on the disk, then resume the run",
+        Some(ErrorCode::DiskFull) => "free space on the disk and try again: what was recorded before is there",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process has held it for more than 30 seconds; end that process, then resume the run"
         }

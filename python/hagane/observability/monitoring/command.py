@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from hagane.commands import BAD_INPUT, OK, streams
 from hagane.observability.monitoring.export import LANGUAGES, export_alerts, export_dashboards
 
 __all__ = ["add_commands"]
-
-OK, BAD_INPUT = 0, 2
 
 
 def add_commands(commands: Any) -> None:
@@ -49,7 +47,7 @@ def _told(command: str, export: Any) -> int:
     try:
         written = export()
     except (OSError, ValueError) as error:
-        print(f"hagane {command} export: {error}", file=sys.stderr)
+        streams.complain(f"{command} export", str(error))
         return BAD_INPUT
     for path in written:
         print(f"written: {path}")

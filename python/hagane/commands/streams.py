@@ -6,8 +6,15 @@ import contextlib
 import os
 import sys
 
-from hagane.demo.places import OutputError
-from hagane.demo.timeline import one_line
+
+class OutputError(OSError):
+    """Something that has to be written cannot be; the message is one line for the user."""
+
+
+def one_line(text: object, limit: int | None = 300) -> str:
+    """Text for a terminal: one line of at most `limit` characters, nothing that a terminal would obey."""
+    line = " ".join("".join(mark if mark.isprintable() else " " for mark in str(text)).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 3] + "..."
 
 
 def make_ready() -> None:
@@ -25,7 +32,7 @@ def make_ready() -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an arrow must not end the demo on a terminal without one
+            stream.reconfigure(errors="replace")  # an arrow must not end a command on a terminal without one
 
 
 def say(line: str) -> None:
@@ -42,10 +49,10 @@ def say(line: str) -> None:
         ) from error
 
 
-def complain(text: str) -> None:
-    """Print the last word as one whole line on standard error; a remedy must not be cut off."""
+def complain(command: str, text: str) -> None:
+    """Print a command's last word as one whole line on standard error; a remedy must not be cut off."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"hagane demo: {one_line(text, None)}\n")
+        sys.stderr.write(f"hagane {command}: {one_line(text, None)}\n")
         sys.stderr.flush()
 
 
