@@ -6,7 +6,9 @@ import uuid
 
 import pytest
 
+from hagane._core import PostgresStore, SqliteStore
 from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
+from hagane.hitl.redis_documents import RedisDocuments
 
 
 class Foreign(Checkpointer):
@@ -75,6 +77,28 @@ async def opened(open_checkpointer):
 
 
 KINDS = ["memory", "sqlite", "postgres", "redis"]
+
+
+@pytest.fixture
+def open_documents(tmp_path, service):
+    """A function that opens the documents of a kind that several processes can share; twice sees the same."""
+    name = f"test-{uuid.uuid4().hex}"
+    made = []
+
+    def open_one(kind):
+        if kind == "sqlite":
+            made.append(SqliteStore(tmp_path / "documents.db"))
+        elif kind == "postgres":
+            made.append(PostgresStore(service("postgres"), schema="hagane_hitl_tests"))
+        else:
+            pytest.importorskip("redis", reason="redis-py is not installed; documents in Redis were not tested")
+            made.append(RedisDocuments(service("redis"), prefix=name))
+        return made[-1]
+
+    open_one.queue = name
+    yield open_one
+    for each in made:
+        each.close()
 
 
 @pytest.fixture(params=KINDS)
