@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from hagane._core import PostgresStore, SqliteStore
 from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
 from hagane.hitl.redis_documents import RedisDocuments
+
+interrupts = sys.modules["hagane.hitl.interrupt"]
 
 
 class Foreign(Checkpointer):
@@ -120,3 +123,11 @@ async def checkpointer(kind, opened):
 @pytest.fixture(params=[*KINDS, "foreign"])
 async def any_checkpointer(request, opened):
     return Foreign() if request.param == "foreign" else opened(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nobody_to_ask():
+    """No checkpointer and no thread from another test."""
+    for variable in (interrupts._current_checkpointer, interrupts._current_thread_id, interrupts._current_execution):
+        variable.set(None)
+    interrupts.clear_interrupt()

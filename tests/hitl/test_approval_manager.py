@@ -109,7 +109,7 @@ async def test_h1_no_more_than_max_pending_requests_wait():
     tasks += await begun(manager, third := request())
     await manager.approve(third.id)
     await manager.approve(requests[1].id)
-    assert all((await task).approved for task in tasks)
+    assert [answer.approved for answer in await asyncio.gather(*tasks)] == [True] * 3
 
 
 async def test_h2_after_the_escalation_timeout_the_callbacks_are_told(clock):
