@@ -380,7 +380,7 @@ class Store:
         self, thread_id: str | None = None, run_id: str | None = None, limit: int = 50
     ) -> list[CheckpointRecord]: ...
     def prune(
-        self, *, at: int, keep: int | None = 50, max_age_seconds: float | None = ..., thread_id: str | None = None
+        self, *, at: int, keep: int | None = ..., max_age_seconds: float | None = ..., thread_id: str | None = None
     ) -> Pruned: ...
     def usage(self) -> Usage: ...
     def put(
@@ -408,14 +408,14 @@ class Store:
 class MemoryStore(Store):
     """Checkpoints in this process's memory."""
 
-    def __new__(cls, *, keep: int | None = 50, max_age_seconds: float | None = ...) -> MemoryStore: ...
+    def __new__(cls, *, keep: int | None = ..., max_age_seconds: float | None = ...) -> MemoryStore: ...
 
 @final
 class SqliteStore(Store):
     """Checkpoints in one SQLite file that several processes may share."""
 
     def __new__(
-        cls, path: str | PathLike[str], *, keep: int | None = 50, max_age_seconds: float | None = ...
+        cls, path: str | PathLike[str], *, keep: int | None = ..., max_age_seconds: float | None = ...
     ) -> SqliteStore: ...
     @property
     def path(self) -> Path: ...
@@ -430,7 +430,7 @@ class PostgresStore(Store):
         *,
         schema: str = "hagane",
         retry_seconds: float = 10.0,
-        keep: int | None = 50,
+        keep: int | None = ...,
         max_age_seconds: float | None = ...,
     ) -> PostgresStore: ...
     @property

@@ -95,8 +95,9 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fingerprint, module)?)?;
     #[cfg(feature = "failpoints")]
     {
-        module.add_function(wrap_pyfunction!(_arm_failpoint, module)?)?;
-        module.add_function(wrap_pyfunction!(_failpoints, module)?)?;
+        // Set, not added: what is added is in `__all__`, and these are no part of the module.
+        module.setattr("_arm_failpoint", wrap_pyfunction!(_arm_failpoint, module)?)?;
+        module.setattr("_failpoints", wrap_pyfunction!(_failpoints, module)?)?;
     }
     plan::register(module)?;
     records::register(module)?;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from hagane.errors import CheckpointError, StoreCorrupt
 
@@ -20,7 +20,7 @@ def take_apart(value: Any) -> tuple[str, Any] | None:
 
     if type(value) is np.ndarray:
         _check(value.dtype)
-        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        order: Literal["C", "F"] = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         return ARRAY, [value.dtype.str, list(value.shape), order, value.tobytes(order)]
     if isinstance(value, np.generic) and not isinstance(value, np.void):
         _check(value.dtype)

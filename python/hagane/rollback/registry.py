@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import InitVar, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, overload
 
 from hagane.errors import CheckpointError, StoreCorrupt
@@ -146,7 +146,7 @@ def _kind(cls: type[Any]) -> tuple[Parts, Parts]:
 def _dataclass_parts(cls: type[Any]) -> tuple[Parts, Parts]:
     stored = fields(cls)
     given = {field.name for field in stored if field.init}
-    if any("InitVar" in str(annotation) for annotation in cls.__dict__.get("__annotations__", {}).values()):
+    if any(field.type is InitVar or "InitVar" in str(field.type) for field in cls.__dataclass_fields__.values()):
         raise TypeError(f"{cls.__qualname__} has an InitVar, which its instances do not keep; it cannot be made anew")
 
     def take(value: Any) -> dict[str, Any]:

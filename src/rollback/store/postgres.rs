@@ -44,13 +44,14 @@ pub struct PostgresStore {
     /// A connection must not be used on both sides of a fork.
     owner: u32,
     commits: AtomicU64,
-    state: Mutex<State>,
+    /// None once it was closed.
+    open: Mutex<Option<Open>>,
 }
 
 /// A runtime of one thread, driven by whoever waits; and the connection, once there is one.
-enum State {
-    Open(Runtime, Option<Session>),
-    Closed,
+struct Open {
+    runtime: Runtime,
+    session: Option<Session>,
 }
 
 impl PostgresStore {
@@ -73,7 +74,7 @@ impl PostgresStore {
             budget,
             owner: std::process::id(),
             commits: AtomicU64::new(0),
-            state: Mutex::new(State::Open(runtime, None)),
+            open: Mutex::new(Some(Open { runtime, session: None })),
         };
         store.write(async |session, _| schema::prepare(session, &store.schema).await)?;
         Ok(store)
@@ -99,9 +100,9 @@ impl PostgresStore {
             return Err(StoreError::Forked(self.place().to_owned(), self.owner));
         }
         // A panic inside a transaction leaves a connection that the server rolls back; the next use opens a new one.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Open(runtime, slot) = &mut *state else { return Err(closed(self.place())) };
-        runtime.block_on(self.persist(slot, reading, work))
+        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { runtime, session } = guard.as_mut().ok_or_else(|| closed(self.place()))?;
+        runtime.block_on(self.persist(session, reading, work))
     }
 
     /// Tries until it works, fails for good, or the budget is spent.
@@ -273,7 +274,7 @@ impl Store for PostgresStore {
 
     fn close(&self) {
         if self.owner == std::process::id() {
-            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+            drop(self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
     }
 }
@@ -282,8 +283,8 @@ impl Drop for PostgresStore {
     /// In a forked child the parent's connection is leaked on purpose: closing it would end the parent's session.
     fn drop(&mut self) {
         if self.owner != std::process::id() {
-            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            std::mem::forget(std::mem::replace(state, State::Closed));
+            let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(open.take());
         }
     }
 }
