@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import pytest
+
+import hagane.hitl.interrupt  # noqa: F401
+
+interrupts = sys.modules["hagane.hitl.interrupt"]
 
 real_sleep = asyncio.sleep
 
@@ -43,3 +48,11 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def longest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw each wait at its upper bound."""
     monkeypatch.setattr("random.uniform", lambda _least, most: most)
+
+
+@pytest.fixture(autouse=True)
+def nobody_to_ask():
+    """No checkpointer and no thread from another test."""
+    for variable in (interrupts._current_checkpointer, interrupts._current_thread_id, interrupts._current_execution):
+        variable.set(None)
+    interrupts.clear_interrupt()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 
 import pytest
 
+from hagane._core import PostgresStore, SqliteStore
 from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
+from hagane.hitl.redis_documents import RedisDocuments
+
+interrupts = sys.modules["hagane.hitl.interrupt"]
 
 
 class Foreign(Checkpointer):
@@ -77,6 +82,28 @@ async def opened(open_checkpointer):
 KINDS = ["memory", "sqlite", "postgres", "redis"]
 
 
+@pytest.fixture
+def open_documents(tmp_path, service):
+    """A function that opens the documents of a kind that several processes can share; twice sees the same."""
+    name = f"test-{uuid.uuid4().hex}"
+    made = []
+
+    def open_one(kind):
+        if kind == "sqlite":
+            made.append(SqliteStore(tmp_path / "documents.db"))
+        elif kind == "postgres":
+            made.append(PostgresStore(service("postgres"), schema="hagane_hitl_tests"))
+        else:
+            pytest.importorskip("redis", reason="redis-py is not installed; documents in Redis were not tested")
+            made.append(RedisDocuments(service("redis"), prefix=name))
+        return made[-1]
+
+    open_one.queue = name
+    yield open_one
+    for each in made:
+        each.close()
+
+
 @pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
@@ -96,3 +123,11 @@ async def checkpointer(kind, opened):
 @pytest.fixture(params=[*KINDS, "foreign"])
 async def any_checkpointer(request, opened):
     return Foreign() if request.param == "foreign" else opened(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nobody_to_ask():
+    """No checkpointer and no thread from another test."""
+    for variable in (interrupts._current_checkpointer, interrupts._current_thread_id, interrupts._current_execution):
+        variable.set(None)
+    interrupts.clear_interrupt()

@@ -9,6 +9,7 @@ import datetime as dt
 import decimal
 import enum
 import pathlib
+import socket
 import threading
 import uuid
 
@@ -196,9 +197,10 @@ for registered in (Size, Point, Order):
     register(registered, name=f"tests.hitl.{registered.__name__}")
 
 
-@pytest.mark.parametrize(
-    "value", [Size.LARGE, Point(1, {"a"}), Order(number=1, price="1.10")], ids=lambda v: type(v).__name__
-)
+INSTANCES = [Size.LARGE, Point(1, {"a"}), Order(number=1, price="1.10")]
+
+
+@pytest.mark.parametrize("value", INSTANCES, ids=lambda each: type(each).__name__)
 async def test_c_registered_classes_come_back_as_they_were(checkpointer, value):
     await checkpointer.save(data(state={"value": value}))
     back = (await checkpointer.load("c")).state["value"]
@@ -271,21 +273,43 @@ async def test_redis_forgets_after_its_time(opened):
     assert [each.checkpoint_id for each in await checkpointer.list_by_thread("t")] == ["c"]
 
 
-@pytest.mark.needs("redis")
-async def test_connecting_disconnecting_and_status(opened, service):
-    checkpointer = opened("redis")
+@pytest.mark.parametrize("server", ["redis", "postgres"])
+async def test_connecting_disconnecting_and_status(opened, server):
+    checkpointer = opened(server)
     assert not checkpointer.is_connected()
     await checkpointer.connect()
     await checkpointer.connect()
     assert checkpointer.is_connected()
     status = checkpointer.get_status()
-    assert (status["backend"], status["connected"], status["ttl"]) == ("redis", True, 86400)
+    assert (status["backend"].removesuffix("ql"), status["connected"]) == (server, True)
     await checkpointer.disconnect()
     assert not checkpointer.is_connected()
-    with pytest.raises(StoreConnectionError, match=r"disconnected from redis://.*call connect\(\)"):
+    with pytest.raises(StoreConnectionError, match=rf"disconnected from {server}.*call connect\(\)"):
         await checkpointer.load("c")
     await checkpointer.connect()
     assert await checkpointer.load("c") is None
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("made", [RedisCheckpointer, PostgresCheckpointer])
+async def test_a_server_that_is_not_there_is_a_connection_error_that_says_where(made, closed_port, monkeypatch):
+    if made is RedisCheckpointer:
+        pytest.importorskip("redis", reason="redis-py is not installed; RedisCheckpointer was not tested")
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    quickly = {"retry_seconds": 0.1} if made is PostgresCheckpointer else {}
+    checkpointer = made(host="127.0.0.1", port=closed_port, password="hidden", **quickly)
+    with pytest.raises(ConnectionError, match=f"127.0.0.1:{closed_port}") as refused:
+        await checkpointer.connect()
+    assert isinstance(refused.value, StoreConnectionError)
+    assert "hidden" not in str(refused.value)
+    assert not checkpointer.is_connected()
 
 
 @pytest.mark.parametrize(("made", "scheme"), [(RedisCheckpointer, "redis"), (PostgresCheckpointer, "postgresql")])

@@ -151,7 +151,10 @@ def _instance(value: Any, kind: Any, where: str) -> Any:
     if isinstance(value, kind) and not (kind in (int, float) and isinstance(value, bool)):
         return value
     if issubclass(kind, PlainModel) and isinstance(value, dict):
-        return kind(**value)
+        try:
+            return kind(**value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if issubclass(kind, Enum) or (kind is datetime and isinstance(value, str)):

@@ -114,4 +114,5 @@ class ApprovalQueue:
 
 def _entry(document: Document) -> Entry:
     value = document.blob.value()
-    return Entry(ApprovalRequest(**value["request"]), value["mark"], value["made_at"], value["expires_at"])
+    request = ApprovalRequest(**{**value["request"], "expires_at": value["expires_at"]})
+    return Entry(request, value["mark"], value["made_at"], value["expires_at"])

@@ -28,6 +28,7 @@ class PostgresCheckpointer(ServerCheckpointer):
         table_name: Checkpointers with different names see nothing of each other.
         keep: How many checkpoints of a thread stay, the newest.
         schema: The database schema that holds the store's tables; it is made if it is not there.
+        retry_seconds: How long a connection that cannot be had, or breaks, is tried for again.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class PostgresCheckpointer(ServerCheckpointer):
         *,
         keep: int = DEFAULT_KEEP,
         schema: str = "hagane",
+        retry_seconds: float = 10.0,
     ) -> None:
         super().__init__(keep=keep, kind="postgres", namespace=f"hitl.{table_name}")
         self._url = url or os.environ.get("DATABASE_URL")
@@ -52,11 +54,18 @@ class PostgresCheckpointer(ServerCheckpointer):
         self._password = password
         self._table_name = table_name
         self._schema = schema
+        self._retry_seconds = retry_seconds
 
     def _open(self) -> Documents:
         from hagane._core import PostgresStore
 
-        return PostgresStore(self._url or self._made_url(), schema=self._schema, keep=None, max_age_seconds=None)
+        return PostgresStore(
+            self._url or self._made_url(),
+            schema=self._schema,
+            retry_seconds=self._retry_seconds,
+            keep=None,
+            max_age_seconds=None,
+        )
 
     def _made_url(self) -> str:
         user = quote(self._user, safe="")
