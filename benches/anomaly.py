@@ -133,7 +133,7 @@ def show_costs() -> None:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--histories", type=int, default=400, metavar="N", help="how many for each share")
+    arguments.add_argument("--histories", type=int, default=200, metavar="N", help="how many for each share")
     histories = arguments.parse_args().histories
     show_false_alarms(histories)
     show_detection(histories)
