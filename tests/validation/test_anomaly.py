@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hagane.validation import AnomalyDetector, Issue, StageValidator, ValidationConfig
@@ -135,6 +135,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 OUTPUTS = st.recursive(LEAVES, lambda below: st.lists(below) | st.dictionaries(st.text() | st.integers(), below))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OUTPUTS, max_size=30), OUTPUTS)
 def test_no_output_breaks_it(accepted: list[Any], candidate: Any) -> None:
     detector = AnomalyDetector()

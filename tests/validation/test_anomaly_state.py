@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hagane.errors import StoreCorrupt, StoreVersionError
@@ -66,6 +66,7 @@ def test_bytes_that_are_no_baseline_are_refused_and_change_nothing(spoil, error,
     assert detector.dump("a") == data
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300))
 def test_hostile_bytes_are_refused(data: bytes) -> None:
     with pytest.raises((ValueError, StoreCorrupt, StoreVersionError)):

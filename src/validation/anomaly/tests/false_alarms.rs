@@ -62,7 +62,7 @@ false_alarms_are_rare_on! {
 #[test]
 fn false_alarms_are_rare_while_a_baseline_is_small() {
     for distribution in SEVEN {
-        let (reported, acted) = alarm_rates(distribution, 400, 20, 1);
+        let (reported, acted) = alarm_rates(distribution, 200, 20, 1);
         assert!(reported <= 0.012, "{}: {reported}", distribution.0);
         assert_eq!(acted, 0.0);
     }
@@ -71,7 +71,7 @@ fn false_alarms_are_rare_while_a_baseline_is_small() {
 #[test]
 fn many_fields_make_no_more_false_alarms_than_one() {
     for distribution in SEVEN {
-        let (reported, _) = alarm_rates(distribution, 10, KNOWN, 20);
+        let (reported, _) = alarm_rates(distribution, 5, KNOWN, 20);
         assert!(reported <= 0.02, "{}: {reported}", distribution.0);
     }
 }
