@@ -3,7 +3,8 @@
     python crash_driver.py STORE FOLDER {points|random} COUNT SEED
 
 STORE is `sqlite`, or a PostgreSQL URL with `#` and a schema. `points` kills once at each of COUNT steps that the engine
-takes (0: at all of them), `random` COUNT times at a random moment. Prints what it did as JSON; exits with 1 at the first fault.
+takes (0: at all of them), `random` COUNT times at a random moment. Prints what it did as JSON; exits with 1 at the
+first fault.
 
 This process never opens a store: it forks one child per life of the pipeline and one to look at what is stored.
 """
