@@ -10,7 +10,7 @@ from hagane.engines import EngineConfig, PipelineEngine, StageConfig
 from hagane.errors import PipelineError, UnknownStage
 from hagane.hitl import InterruptSignal
 from hagane.rollback import Store
-from hagane.validation import QualityGate, ValidationConfig
+from hagane.validation import QualityGate
 
 
 async def test_a_failed_gate_retries_with_feedback(store: Store | None) -> None:
@@ -161,63 +161,6 @@ async def test_a_check_may_be_async_and_cannot_change_the_output() -> None:
     gate = QualityGate("g", check, stages=["a"])
     result = await PipelineEngine(stages(a=lambda i: {"list": [1]}), quality_gates=[gate]).run({})
     assert result["results"]["a"] == {"list": [1]}
-
-
-QUALITY_GATES = [
-    QualityGate(
-        name="completeness",
-        check=lambda r: r.get("completeness_score", 0) >= 80,
-        on_fail="retry",
-    ),
-    QualityGate(
-        name="accuracy",
-        check=lambda r: r.get("accuracy_score", 0) >= 75,
-        on_fail="escalate",
-    ),
-    QualityGate(
-        name="consistency",
-        check=lambda r: r.get("consistency_score", 0) >= 70,
-        on_fail="rollback",
-    ),
-]
-
-
-def _document_engine(analyst: Scripted, store: Store | None) -> PipelineEngine:
-    """The document's snippets 2.4 A and C over a pipeline in which only `analysis` has scores."""
-    return PipelineEngine(
-        stages=stages(load=lambda i: {"rows": 3}, analysis=analyst, report=Scripted({"text": "done"})),
-        validation_config=ValidationConfig(
-            required_fields={"analysis": ["score", "findings"]},
-            min_quality_score=70,
-        ),
-        quality_gates=QUALITY_GATES,
-        checkpoint_store=store,
-    )
-
-
-def _analysis(**scores: float) -> dict[str, Any]:
-    good = {"score": 90, "completeness_score": 90, "accuracy_score": 90, "consistency_score": 90}
-    return {"findings": ["x"], **good, **scores}
-
-
-async def test_the_documents_snippets_pass_good_work(store: Store | None) -> None:
-    result = await _document_engine(Scripted(_analysis()), store).run({})
-    assert (result["status"], result["attempts"]) == ("success", {"load": 1, "analysis": 1, "report": 1})
-
-
-async def test_the_documents_snippets_send_inconsistent_work_back(store: Store | None) -> None:
-    analyst = Scripted(_analysis(consistency_score=10), _analysis())
-    events = await events_of(_document_engine(analyst, store), {})
-    assert [stage for stage, _ in started(events)] == ["load", "analysis", "report", "analysis", "report"]
-    assert events[-1]["status"] == "success"
-
-
-async def test_the_documents_snippets_refuse_a_low_score(store: Store | None) -> None:
-    analyst = Scripted(_analysis(score=10), _analysis(score=75))
-    result = await _document_engine(analyst, store).run({})
-    assert (result["status"], result["attempts"]["analysis"]) == ("success", 2)
-    issues = analyst.given[1]["_feedback"]["issues"]
-    assert issues == [{"path": "score", "rule": "score", "expected": "at least 70", "actual": "10"}]
 
 
 @pytest.mark.parametrize(

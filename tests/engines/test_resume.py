@@ -195,6 +195,13 @@ async def test_rollback_to_drops_later_outputs_and_is_idempotent(kept: Store) ->
     assert kinds(history, "rollback", "run_completed") == ["run_completed", "rollback", "rollback", "run_completed"]
 
 
+async def test_an_engine_that_never_ran_can_send_a_stored_run_back(kept: Store) -> None:
+    await PipelineEngine(stages(a=Scripted({}), b=Scripted({})), checkpoint_store=kept).run({}, "t")
+    other = PipelineEngine(stages(a=Scripted({}), b=Scripted({})), checkpoint_store=kept)
+    RollbackController(other, "t").rollback_to("b")
+    assert started([event async for event in other.resume_stream("t")]) == [("b", 2)]
+
+
 async def test_rollback_to_a_stage_that_has_not_run_is_an_error(kept: Store) -> None:
     engine = PipelineEngine(stages(a=Scripted(ValueError("x")), b=lambda i: {}), checkpoint_store=kept)
     await engine.run({}, "t")

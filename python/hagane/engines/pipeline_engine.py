@@ -204,8 +204,9 @@ class PipelineEngine(EngineParts):
 
     def _journal(self, thread_id: str, run_id: str) -> Journal:
         names = {"thread_id": thread_id, "run_id": run_id}
-        flow = self._pipeline()
-        journal = Journal(self._store, self._environment, **names, pipeline=flow.name, version=flow.version)
+        # Not `_pipeline()`: going back by hand needs no agents, and an engine that never ran has none yet.
+        version = self._version() if self._flow is None else self._flow.version
+        journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
             journal.history = known.history if known is not None else journal.history
