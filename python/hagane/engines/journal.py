@@ -22,6 +22,9 @@ from hagane.observability import standard
 _log = logging.getLogger("hagane.engines")
 
 Event = dict[str, Any]
+# Names of fields that are no secrets; `bounded` looks at others.
+_NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
+_NAMES |= {"status", "to_stage", "verdict", "pipeline"}
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
 
 
@@ -83,7 +86,8 @@ class Journal:
         """Take an event down. `body` is cut to what can be stored."""
         self._seq += 1
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
+        shown = body if _is_small(body) else bounded(body)
+        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **shown, **names}
         self._unsaved.append(event)
         self.history.append(event)
 
@@ -228,6 +232,23 @@ class Journal:
     def _saved(self, events: list[Event]) -> None:
         self._unsaved = self._unsaved[len(events) :]
         self._outbox.extend(dict(event) for event in events)
+
+
+def _is_small(body: dict[str, Any]) -> bool:
+    """Whether `bounded` would give the same: asked first, because nearly every event is like that."""
+    for key, value in body.items():
+        kind = type(value)
+        if kind is str:
+            if len(value) > 200 or not value.isascii():
+                return False
+        elif kind is int:
+            if not -1_000_000_000 < value < 1_000_000_000:
+                return False
+        elif kind is not float and kind is not bool and value is not None:
+            return False
+        if key not in _NAMES:
+            return False
+    return True
 
 
 @cache

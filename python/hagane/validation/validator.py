@@ -62,6 +62,11 @@ class StageValidator:
         return self.check(stage_name, output)
 
     @property
+    def uses_models(self) -> bool:
+        """Whether some schema is a Pydantic model, whose validators are somebody's code."""
+        return bool(self._models)
+
+    @property
     def anomalies(self) -> AnomalyDetector | None:
         """The baselines that outputs are held against; None without `enable_anomaly_detection`."""
         return self._anomalies
