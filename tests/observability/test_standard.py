@@ -80,6 +80,11 @@ REPORTS = {
         lambda: standard.gate_verdict("p", "g", "failed"),
         {"pipeline": "p", "gate": "g", "verdict": "failed"},
     ),
+    "pipeline_escalations_waiting": (
+        lambda: standard.declare_stage("w1", "s"),
+        lambda: standard.pipeline_waiting("w1", 1),
+        {"pipeline": "w1"},
+    ),
     "hitl_approval_total": (
         lambda: standard.declare_approval("a"),
         lambda: standard.approval("a", "expired"),
