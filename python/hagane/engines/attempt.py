@@ -9,7 +9,7 @@ from hagane.engines.agents import as_dict
 from hagane.engines.effects import StageContext, enter, leave
 from hagane.engines.stage import FAILED_KEY, Stage
 from hagane.hitl.interrupt import answers
-from hagane.observability import standard
+from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
@@ -35,12 +35,12 @@ async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
     )
     begun = run.pipeline.environment.monotonic()
     entered = enter(context)
-    told = standard.model_usage.set(lambda tokens, cost: run.ledger.spend(stage.name, tokens, cost))
+    told = model_usage.set(lambda tokens, cost: run.ledger.spend(stage.name, tokens, cost))
     try:
         with answers(responses, thread_id=run.journal.thread_id, flow_id=run.journal.run_id, node_id=stage.name):
             output = await run.deadline.bound(stage.execute(given), None if wall is None else wall / 1000)
     finally:
-        standard.model_usage.reset(told)
+        model_usage.reset(told)
         leave(entered)
         run.plan.used(place, wall=math.ceil((run.pipeline.environment.monotonic() - begun) * 1000))
     return as_dict(output)

@@ -8,7 +8,6 @@ Durations are seconds; labels are strings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec
 
@@ -22,6 +21,7 @@ from hagane.observability.definitions import (
     SANDBOX_OUTCOMES,
     TOKEN_TYPES,
 )
+from hagane.observability.spending import tell_usage
 from hagane.observability.tracing import current_trace_exemplar
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "llm_estimated_tokens",
     "llm_first_token",
     "llm_tokens",
-    "model_usage",
     "pipeline_waiting",
     "rollback",
     "sandbox_run",
@@ -60,9 +59,6 @@ __all__ = [
 
 P = ParamSpec("P")
 _complained: set[str] = set()
-
-# Who is told the tokens, and the cost in whole units, of each model call in this context: budgets of stages.
-model_usage: ContextVar[Callable[[int, float], None] | None] = ContextVar("hagane_model_usage", default=None)
 
 
 def _quiet(report: Callable[P, None]) -> Callable[P, None]:
@@ -160,13 +156,7 @@ def llm_call(
     FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds, current_trace_exemplar())
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
-    _tell_usage(input_tokens + output_tokens, 0.0)
-
-
-def _tell_usage(tokens: int, cost: float) -> None:
-    listener = model_usage.get()
-    if listener is not None and (tokens or cost):
-        listener(tokens, cost)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -174,7 +164,7 @@ def llm_tokens(provider: str, model: str, input_tokens: int, output_tokens: int)
     """Count tokens of a call that was counted before they became known."""
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
-    _tell_usage(input_tokens + output_tokens, 0.0)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -182,7 +172,7 @@ def llm_estimated_tokens(provider: str, model: str, input_tokens: int, output_to
     """Count guessed tokens of a call for which the provider reported none."""
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "output").inc(output_tokens)
-    _tell_usage(input_tokens + output_tokens, 0.0)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -203,7 +193,7 @@ def declare_llm_cost(provider: str, model: str, currency: str) -> None:
 def llm_cost(provider: str, model: str, currency: str, amount: float) -> None:
     """Add what one call cost, in whole units of `currency`."""
     FAMILIES.counters["llm_cost_total"].labels(provider, model, currency).inc(amount)
-    _tell_usage(0, amount)
+    tell_usage(0, amount)
 
 
 @_quiet
