@@ -104,6 +104,14 @@ async def test_c4_a_thread_keeps_its_newest_checkpoints(opened, kind):
     assert await checkpointer.load("other") is not None
 
 
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres", "redis"])
+async def test_c4_one_that_is_saved_again_is_new_again(opened, kind):
+    checkpointer = opened(kind, keep=2)
+    for name in ("a", "b", "a", "c"):
+        await checkpointer.save(data(name))
+    assert [each.checkpoint_id for each in await checkpointer.list_by_thread("t")] == ["c", "a"]
+
+
 async def test_c4_memory_keeps_so_many_threads(opened):
     checkpointer = opened("memory", threads=2)
     for name in ("t", "u", "t", "v"):
