@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -31,10 +35,27 @@ def address(name: str) -> str:
     title, variable = SERVICES[name]
     if found := settings().get(variable):
         return found
-    message = f"needs {title}: run make services-up"
+    return absent(f"needs {title}: run make services-up")
+
+
+def absent(message: str) -> NoReturn:
+    """Something that a test needs is not there: a skip, or a failure with HAGANE_REQUIRE_SERVICES=1."""
     if os.environ.get("HAGANE_REQUIRE_SERVICES") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def package(name: str) -> ModuleType:
+    """An installed package of the group `dev`."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return absent(f"needs the package {name}: pip install --group dev")
+
+
+def program(name: str) -> str:
+    """The path of an installed program."""
+    return shutil.which(name) or absent(f"needs {name}: make services-install")
 
 
 def require(item: pytest.Item) -> None:

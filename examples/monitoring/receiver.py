@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,8 +14,9 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        for alert in message["alerts"]:
-            print(line(alert), flush=True)
+        # In one piece: print writes the end of a line by itself, and another thread's line could come in between.
+        sys.stdout.write("".join(f"{line(alert)}\n" for alert in message["alerts"]))
+        sys.stdout.flush()
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -41,7 +41,7 @@ pub(super) fn sandbox_error(error: crate::sandbox::SandboxError) -> PyErr {
 
 /// A listener that cannot start is an `OSError` with its errno; anything else about a metric is a `ValueError`.
 pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
-    use crate::metrics::MetricError::{Address, Bind, Directory, Start, Tls};
+    use crate::metrics::MetricError::{Address, Bind, Directory, Start, Tls, Unreadable};
     let os_error = |class, source: &std::io::Error| {
         let arguments = (source.raw_os_error(), error.to_string());
         Python::attach(|py| match lookup(py, class) {
@@ -51,7 +51,7 @@ pub(super) fn metric_error(error: crate::metrics::MetricError) -> PyErr {
     };
     match &error {
         Bind { source, .. } | Start { source } => os_error("MetricsServerError", source),
-        Directory { source, .. } => os_error("MetricsDirectoryError", source),
+        Directory { source, .. } | Unreadable { source, .. } => os_error("MetricsDirectoryError", source),
         Address { .. } | Tls { .. } => raise("MetricsServerError", error.to_string()),
         _ => raise("MetricError", error.to_string()),
     }

@@ -22,6 +22,7 @@ mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
 use handles::Handles;
+use labels::{Text, texts};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MetricsRegistry>()?;
@@ -73,49 +74,56 @@ impl MetricsRegistry {
     /// For a forked child, once it has closed `inherited_metrics_files`: its own file under all handles. Raises
     /// MetricsDirectoryError if there can be none; the handles then count in the child's own memory.
     fn after_fork(&self) -> PyResult<()> {
+        if self.directory.is_some() {
+            meter::begin_anew();
+        }
         self.directory.as_ref().map_or(Ok(()), |directory| directory.after_fork()).map_err(metric_error)
     }
 
     /// The counter of this name, created if new. Raises MetricError if it is or has something else already.
-    #[pyo3(signature = (name, description = "", label_names = None))]
+    #[pyo3(signature = (name, description = Text::default(), label_names = None))]
+    #[pyo3(text_signature = "($self, name, description='', label_names=None)")]
     fn counter(
         &self,
         py: Python<'_>,
-        name: &str,
-        description: &str,
-        label_names: Option<Vec<String>>,
+        name: Text,
+        description: Text,
+        label_names: Option<Vec<Text>>,
     ) -> PyResult<CounterFamily> {
-        let family = self.registry.counter(name, description, label_names.as_deref());
+        let family = self.registry.counter(&name.0, &description.0, texts(label_names).as_deref());
         family.map(|family| CounterFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
     /// The gauge of this name, created if new; `multiprocess_mode` says how the values of several processes combine.
     /// Raises MetricError as `counter` does.
-    #[pyo3(signature = (name, description = "", label_names = None, multiprocess_mode = None))]
+    #[pyo3(signature = (name, description = Text::default(), label_names = None, multiprocess_mode = None))]
+    #[pyo3(text_signature = "($self, name, description='', label_names=None, multiprocess_mode=None)")]
     fn gauge(
         &self,
         py: Python<'_>,
-        name: &str,
-        description: &str,
-        label_names: Option<Vec<String>>,
-        multiprocess_mode: Option<&str>,
+        name: Text,
+        description: Text,
+        label_names: Option<Vec<Text>>,
+        multiprocess_mode: Option<Text>,
     ) -> PyResult<GaugeFamily> {
-        let combine = multiprocess_mode.map(str::parse::<Combine>).transpose().map_err(metric_error)?;
-        let family = self.registry.combined_gauge(name, description, label_names.as_deref(), combine);
+        let combine = multiprocess_mode.map(|Text(mode)| mode.parse::<Combine>()).transpose().map_err(metric_error)?;
+        let family = self.registry.combined_gauge(&name.0, &description.0, texts(label_names).as_deref(), combine);
         family.map(|family| GaugeFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
     /// The histogram of this name, created if new; `buckets` are upper bounds. Raises MetricError as `counter` does.
-    #[pyo3(signature = (name, description = "", label_names = None, buckets = None))]
+    #[pyo3(signature = (name, description = Text::default(), label_names = None, buckets = None))]
+    #[pyo3(text_signature = "($self, name, description='', label_names=None, buckets=None)")]
     fn histogram(
         &self,
         py: Python<'_>,
-        name: &str,
-        description: &str,
-        label_names: Option<Vec<String>>,
+        name: Text,
+        description: Text,
+        label_names: Option<Vec<Text>>,
         buckets: Option<Vec<f64>>,
     ) -> PyResult<HistogramFamily> {
-        let family = self.registry.histogram(name, description, label_names.as_deref(), buckets.as_deref());
+        let family =
+            self.registry.histogram(&name.0, &description.0, texts(label_names).as_deref(), buckets.as_deref());
         family.map(|family| HistogramFamily(Handles::new(py, family))).map_err(metric_error)
     }
 
@@ -137,9 +145,11 @@ impl MetricsRegistry {
         self.registry.iter().map(wrap).collect()
     }
 
-    /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL.
-    fn encode(&self, py: Python<'_>) -> String {
-        py.detach(|| String::from_utf8(Format::Text.encode(&self.registry.snapshot(), false)).unwrap_or_default())
+    /// Prometheus' text format 0.0.4. Takes no lock and lets go of the GIL. Raises MetricsDirectoryError if what other
+    /// processes hold cannot be read.
+    fn encode(&self, py: Python<'_>) -> PyResult<String> {
+        let encoded = py.detach(|| Ok(Format::Text.encode(&self.registry.snapshot()?, false)));
+        encoded.map(|text| String::from_utf8(text).unwrap_or_default()).map_err(metric_error)
     }
 }
 

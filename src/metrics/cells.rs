@@ -71,7 +71,7 @@ pub(super) fn finite(value: f64) -> Result<f64, MetricError> {
     if value.is_finite() { Ok(value) } else { Err(MetricError::NotFinite { value }) }
 }
 
-/// A number that only goes up.
+/// A number that only goes up. Beyond the greatest finite number it stays there.
 pub struct Counter(Words);
 
 impl Counter {
@@ -81,6 +81,7 @@ impl Counter {
     }
 
     /// Adds an amount that `accepts` lets through.
+    #[inline]
     pub fn increment(&self, amount: f64) -> Result<(), MetricError> {
         Self::accepts(amount)?;
         add(&self.0[0], amount);
@@ -114,7 +115,7 @@ impl Cell for Counter {
     }
 }
 
-/// A number that goes up and down.
+/// A number that goes up and down. Adding to it stops at the greatest finite number, either way.
 pub struct Gauge {
     combine: Combine,
     // The value, and when it was last written (0: never), as far as combining asks for it.
@@ -194,6 +195,20 @@ mod tests {
             }
         });
         assert_eq!((counter.get(), gauge.get()), (80_000.0, 40_000.0));
+    }
+
+    #[test]
+    fn a_total_beyond_the_greatest_number_stays_there() {
+        let (counter, gauge) = (Counter::zero(&()), Gauge::zero(&Combine::default()));
+        for _ in 0..2 {
+            counter.increment(1e308).unwrap();
+            gauge.add(-1e308).unwrap();
+        }
+        assert_eq!((counter.get(), gauge.get()), (f64::MAX, f64::MIN));
+        // What a gauge was set to is what it has: an infinity stays one.
+        gauge.set(f64::INFINITY);
+        gauge.add(-1.0).unwrap();
+        assert_eq!(gauge.get(), f64::INFINITY);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use super::error::MetricError;
+use super::words::saturating_sum;
 
 /// Which of the values of several processes is shown. `live` ones forget a process when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,7 +77,7 @@ impl Combine {
         let (number, other_number) = (f64::from_bits(value), f64::from_bits(other));
         let both = |number: f64| [number.to_bits(), stamp.max(other_stamp)];
         match self {
-            Self::Sum | Self::LiveSum => both(number + other_number),
+            Self::Sum | Self::LiveSum => both(saturating_sum(number, other_number)),
             _ if other_stamp == 0 => ours,
             _ if stamp == 0 => theirs,
             Self::Min | Self::LiveMin => both(number.min(other_number)),

@@ -116,6 +116,16 @@ pub enum MetricError {
         /// What to change.
         remedy: &'static str,
     },
+    /// What other processes hold cannot be read, so that no total would be one.
+    #[error("cannot read the metrics of the other processes in {}: {source}; {remedy}", path.display())]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What to change.
+        remedy: &'static str,
+    },
     /// A histogram's upper bound is no number, or there is none.
     #[error("histogram {metric}: buckets need at least one finite upper bound and no NaN, not {given:?}")]
     Buckets {

@@ -9,11 +9,11 @@ use super::append_list::AppendList;
 use super::cells::{Cell, Counter, Kind};
 use super::error::MetricError;
 use super::exemplars::Exemplars;
-use super::exposition::Exemplar;
 use super::histogram::Histogram;
 use super::labels::{LabelSet, Pairs, key_of, render, resolve};
 use super::names::{check_label_names, check_metric_name};
 use super::native::Native;
+use super::series::Series;
 use super::shelf::Shelf;
 use super::words::Words;
 
@@ -22,68 +22,6 @@ pub const DEFAULT_SERIES_LIMIT: usize = 10_000;
 
 /// The label value of the overflow series.
 pub const OVERFLOW: &str = "_overflow";
-
-/// One series: its labels, rendered once, and its cell.
-pub struct Series<C> {
-    labels: Box<[(String, String)]>,
-    rendered: String,
-    /// The value.
-    pub cell: C,
-    // When it was made, in seconds since the epoch.
-    created: f64,
-    exemplars: Exemplars,
-    native: OnceLock<Box<Native>>,
-}
-
-impl<C> Series<C> {
-    /// Label names and values, in the order in which they are written.
-    pub fn labels(&self) -> &[(String, String)] {
-        &self.labels
-    }
-
-    /// `a="1",b="2"`, escaped; empty for a series without labels.
-    pub(super) fn rendered(&self) -> &str {
-        &self.rendered
-    }
-
-    pub(super) fn created(&self) -> f64 {
-        self.created
-    }
-
-    pub(super) fn exemplars(&self) -> &Exemplars {
-        &self.exemplars
-    }
-
-    pub(super) fn native(&self) -> Option<&Native> {
-        self.native.get().map(Box::as_ref)
-    }
-}
-
-impl Series<Counter> {
-    /// Adds an amount, and keeps the exemplar if there is one. Nothing is kept of an amount that is refused.
-    pub fn increment(&self, amount: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
-        self.cell.increment(amount)?;
-        if let Some(exemplar) = exemplar {
-            self.exemplars.put(1, 0, exemplar);
-        }
-        Ok(())
-    }
-}
-
-impl Series<Histogram> {
-    /// Counts a value, also on the logarithmic scale if the family keeps one, and keeps the exemplar if there is one.
-    pub fn observe(&self, value: f64, exemplar: Option<Exemplar>) -> Result<(), MetricError> {
-        self.cell.observe(value)?;
-        if let Some(native) = self.native.get() {
-            native.observe(value);
-        }
-        if let Some(exemplar) = exemplar {
-            let bounds = self.cell.bounds().as_slice();
-            self.exemplars.put(bounds.len() + 1, bounds.partition_point(|bound| *bound < value), exemplar);
-        }
-        Ok(())
-    }
-}
 
 /// What a family shares with the others of its registry.
 #[derive(Clone, Default)]
@@ -283,14 +221,19 @@ impl<C: Cell> Family<C> {
             // Its labels are those of its registry, so there is nothing to refuse.
             let _ = drops.series(LabelSet::Values(&[&self.name])).and_then(|series| series.cell.increment(1.0));
         }
-        let _writers = self.lock();
+        let mut index = self.lock();
         let series = self.overflow.get_or_init(|| {
-            let series = Arc::new(match &self.label_names {
-                Some(names) => self.born(&names.iter().map(|name| (name.as_str(), OVERFLOW)).collect::<Pairs<'_>>()),
-                None => self.born(&[("overflow", OVERFLOW)]),
+            let pairs: Pairs<'_> = match &self.label_names {
+                Some(names) => names.iter().map(|name| (name.as_str(), OVERFLOW)).collect(),
+                None => vec![("overflow", OVERFLOW)],
+            };
+            // The program may use these very labels itself: one series cannot be written twice.
+            let known = index.entry(key_of(&pairs).into()).or_insert_with(|| {
+                let series = Arc::new(self.born(&pairs));
+                self.series.push(Arc::clone(&series));
+                series
             });
-            self.series.push(Arc::clone(&series));
-            series
+            Arc::clone(known)
         });
         Arc::clone(series)
     }

@@ -79,20 +79,29 @@ pub(super) fn render(pairs: &[(&str, &str)]) -> String {
 
 /// Whether `text` is what `render` could have written for a metric of this type.
 pub(super) fn is_rendered(text: &str, kind: Kind) -> bool {
-    let mut names = Vec::new();
+    let mut names: [&str; FEW] = [""; FEW];
+    let (mut more, mut count) = (Vec::new(), 0);
     let mut rest = text;
     while !rest.is_empty() {
         let Some((name, after)) = rest.split_once("=\"") else { return false };
         let Some(length) = escaped_length(after) else { return false };
-        names.push(name);
+        match names.get_mut(count) {
+            Some(place) => *place = name,
+            None => more.push(name),
+        }
+        count += 1;
         rest = match &after[length + 1..] {
             "" => "",
             more if more.len() > 1 && more.starts_with(',') => &more[1..],
             _ => return false,
         };
     }
-    check_label_names("", kind, names.iter().copied()).is_ok()
+    let few = names[..count.min(FEW)].iter().copied();
+    check_label_names("", kind, few.chain(more.iter().copied())).is_ok()
 }
+
+/// So many label names are checked without taking memory for them.
+const FEW: usize = 8;
 
 /// How long the value is whose closing quote comes first; `None` if it is not escaped as it should be.
 pub(super) fn escaped_length(text: &str) -> Option<usize> {

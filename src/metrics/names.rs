@@ -2,6 +2,7 @@
 
 use super::cells::Kind;
 use super::error::MetricError;
+use super::registry::DROPS;
 
 /// Checks a metric's name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 pub(super) fn check_metric_name(name: &str) -> Result<(), MetricError> {
@@ -30,6 +31,34 @@ pub(super) fn check_label_names<'a>(
     }
     Ok(())
 }
+
+/// Who writes samples of this name beside the registry, so that no metric may: Prometheus takes neither of two series
+/// that are one.
+pub(super) fn reserved_for(sample: &str) -> Option<&'static str> {
+    if OF_PROCESS.contains(&sample) {
+        Some("the process itself")
+    } else if sample.starts_with("hagane_exporter_") || sample.starts_with("hagane_multiprocess_") {
+        Some("the exporter itself")
+    } else if sample == DROPS {
+        Some("the registry itself")
+    } else {
+        None
+    }
+}
+
+/// What Prometheus' client libraries write of a process. Other names that begin with `process_` are anybody's.
+const OF_PROCESS: [&str; 10] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_network_receive_bytes_total",
+    "process_network_transmit_bytes_total",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+    "process_virtual_memory_max_bytes",
+];
 
 fn is_name(name: &str, colon: bool) -> bool {
     let head = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (colon && byte == b':');

@@ -5,6 +5,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::cells::Kind;
+use super::error::MetricError;
 use super::exposition::{FamilySnapshot, SeriesSnapshot, Source, Value};
 
 /// The process that answers.
@@ -13,8 +14,8 @@ pub struct Process;
 
 impl Source for Process {
     /// Reads /proc anew each time, for whichever process this is: a forked child shows its own.
-    fn snapshot(&self) -> Vec<FamilySnapshot<'_>> {
-        ProcessCollector::for_self().collect().iter().filter_map(translated).collect()
+    fn snapshot(&self) -> Result<Vec<FamilySnapshot<'_>>, MetricError> {
+        Ok(ProcessCollector::for_self().collect().iter().filter_map(translated).collect())
     }
 }
 
@@ -41,10 +42,11 @@ fn translated(family: &MetricFamily) -> Option<FamilySnapshot<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::names::reserved_for;
 
     #[test]
     fn the_process_shows_what_it_uses() {
-        let families = Process.snapshot();
+        let families = Process.snapshot().unwrap();
         for (name, kind) in [
             ("process_cpu_seconds_total", Kind::Counter),
             ("process_open_fds", Kind::Gauge),
@@ -56,6 +58,13 @@ mod tests {
             assert_eq!(family.kind, kind, "{name}");
             let Value::Number(value, _) = family.series[0].value else { panic!("{name} is no number") };
             assert!(value > 0.0 || kind == Kind::Counter, "{name} is {value}");
+        }
+    }
+
+    #[test]
+    fn no_metric_of_a_program_can_take_the_processs_names() {
+        for family in Process.snapshot().unwrap() {
+            assert_eq!(reserved_for(&family.name), Some("the process itself"), "{}", family.name);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::combine::Combine;
 use super::error::MetricError;
 use super::family::{DEFAULT_SERIES_LIMIT, Family, Home};
 use super::histogram::{Bounds, DEFAULT_BOUNDS, Histogram};
+use super::names::reserved_for;
 use super::shelf::Shelf;
 
 /// The name of the encoder's own counter of label sets sent to an overflow series.
@@ -190,8 +191,8 @@ impl Registry {
     ) -> Result<Arc<Family<C>>, MetricError> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         for sample in sample_names(name, C::KIND) {
-            if sample == DROPS {
-                return Err(sample_taken(name, &sample, "the registry itself"));
+            if let Some(other) = reserved_for(&sample) {
+                return Err(sample_taken(name, &sample, other));
             }
             let Some(other) = claims.get(&sample).and_then(|index| self.families.get(*index)) else { continue };
             if other.name() != name {
@@ -267,6 +268,17 @@ mod tests {
         assert!(matches!(registry.gauge("m", "", None), Err(MetricError::Type { .. })));
         assert!(matches!(registry.counter("m", "", Some(&names(&["b"]))), Err(MetricError::OtherLabels { .. })));
         assert!(matches!(registry.histogram("t", "", None, Some(&[1.0])), Err(MetricError::OtherBuckets { .. })));
+    }
+
+    #[test]
+    fn names_that_the_exporter_and_the_process_write_are_nobody_elses() {
+        let registry = Registry::default();
+        for name in ["process_open_fds", "hagane_exporter_x", "hagane_multiprocess_files", DROPS] {
+            let refused = registry.gauge(name, "", None).err().unwrap();
+            assert!(matches!(refused, MetricError::SampleName { .. }), "{name}");
+            assert!(refused.to_string().ends_with("itself already does; choose another name"), "{refused}");
+        }
+        assert!(registry.gauge("process_documents", "", None).is_ok());
     }
 
     #[test]

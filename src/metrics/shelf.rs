@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use super::cells::Layout;
+use super::error::MetricError;
 use super::exposition::FamilySnapshot;
 use super::registry::Registry;
 
@@ -14,6 +15,6 @@ pub trait Shelf: Send + Sync {
     /// Words of 0 for a series of a family written down before; `None` if there is no room.
     fn series(&self, family: u32, rendered: &str, width: usize) -> Option<&'static [AtomicU64]>;
 
-    /// What `own` and the registries of all the other processes hold together.
-    fn gather<'a>(&self, own: &'a Registry) -> Vec<FamilySnapshot<'a>>;
+    /// What `own` and the registries of all the other processes hold together; an error if those cannot be read.
+    fn gather<'a>(&self, own: &'a Registry) -> Result<Vec<FamilySnapshot<'a>>, MetricError>;
 }

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use super::cells::{Cell, Counter, Gauge, Kind};
+use super::error::MetricError;
 use super::exposition::{FamilySnapshot, HistogramValue, SeriesSnapshot, Source, Value};
-use super::family::{Family, Series};
+use super::family::Family;
 use super::histogram::Histogram;
 use super::native::Native;
 use super::registry::{AnyFamily, Registry};
+use super::series::Series;
 
 impl Source for Registry {
     /// Takes no lock.
-    fn snapshot(&self) -> Vec<FamilySnapshot<'_>> {
+    fn snapshot(&self) -> Result<Vec<FamilySnapshot<'_>>, MetricError> {
         if let Some(shelf) = self.shelf() {
             return shelf.gather(self);
         }
@@ -21,7 +23,7 @@ impl Source for Registry {
             AnyFamily::Histogram(family) => family_snapshot(family),
         });
         let drops = self.drops().filter(|drops| drops.iter().next().is_some());
-        shown.chain(drops.map(family_snapshot)).collect()
+        Ok(shown.chain(drops.map(family_snapshot)).collect())
     }
 }
 

@@ -36,7 +36,14 @@ pub(super) fn load(word: &AtomicU64) -> f64 {
 
 /// Adds to the `f64` of a word by compare-and-swap, so that no thread's addition is lost.
 pub(super) fn add(word: &AtomicU64, amount: f64) {
-    update(word, |bits| Some((f64::from_bits(bits) + amount).to_bits()));
+    update(word, |bits| Some(saturating_sum(f64::from_bits(bits), amount).to_bits()));
+}
+
+/// The sum, but the greatest finite number of its sign where two finite numbers would make an infinity: such a total
+/// would be no total any more, and one of minus infinity added to it would not even be a number.
+pub(super) fn saturating_sum(one: f64, other: f64) -> f64 {
+    let sum = one + other;
+    if sum.is_infinite() && one.is_finite() && other.is_finite() { f64::MAX.copysign(sum) } else { sum }
 }
 
 /// Changes a word until the change meets no other; `None` leaves it as it is.

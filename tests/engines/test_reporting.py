@@ -98,11 +98,50 @@ async def test_errors_and_cancellations_of_agents_are_told_apart(pipeline: str, 
     assert value("agent_execution_total", agent=Endless.name, status="cancelled") == 1
 
 
-async def test_series_are_there_at_zero_before_anything_happens(pipeline: str, value: Any) -> None:
-    gate = QualityGate("g", lambda r: True)
-    engine = PipelineEngine(stages(a=Scripted({})), quality_gates=[gate], config=EngineConfig(name=pipeline))
-    stream = engine.run_stream({})
+def test_series_are_there_at_zero_once_the_engine_is_made(pipeline: str, value: Any) -> None:
+    class Tracked:
+        @metrics_tracked(agent=f"{pipeline}-tracked")
+        async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+            return {}
+
+    class OfAClass:
+        name = f"{pipeline}-class"
+
+        async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+            return {}
+
+    PipelineEngine(
+        stages(a=Scripted({}, name=f"{pipeline}-agent"), b=Tracked, c=OfAClass),
+        quality_gates=[QualityGate("g", lambda r: True)],
+        config=EngineConfig(name=pipeline),
+        checkpoint_store=MemoryStore(),
+    )
+    for agent in ("agent", "tracked", "class"):
+        for status in ("success", "error", "cancelled"):
+            assert value("agent_execution_total", agent=f"{pipeline}-{agent}", status=status) == 0
+        assert value("agent_execution_duration_seconds_count", agent=f"{pipeline}-{agent}") == 0
+        assert value("agent_queue_depth", agent=f"{pipeline}-{agent}") == 0
+    stage = {"pipeline": pipeline, "stage": "a"}
+    assert value("pipeline_stage_duration_seconds_count", **stage) == 0
+    assert value("pipeline_stage_retries_total", **stage) == 0
+    assert value("pipeline_rollbacks_total", **stage) == 0
+    for verdict in ("passed", "failed", "error"):
+        assert value("pipeline_gate_verdicts_total", pipeline=pipeline, gate="g", verdict=verdict) == 0
+    assert value("checkpoint_bytes_total", store="memory") is not None
+
+
+def test_series_are_there_under_a_name_that_is_given_later(pipeline: str, value: Any) -> None:
+    engine = PipelineEngine(stages(a=lambda inputs: {}))
+    engine.configure(name=pipeline)
+    assert value("pipeline_stage_retries_total", pipeline=pipeline, stage="a") == 0
+
+
+async def test_stages_that_are_found_late_have_their_series_before_they_run(pipeline: str, value: Any) -> None:
+    class Late(PipelineEngine):
+        async def _setup_stages(self) -> None:
+            self._stage_configs = self._parse_stages(stages(late=lambda inputs: {}))
+
+    stream = Late([], config=EngineConfig(name=pipeline)).run_stream({})
     await anext(stream)
-    assert value("pipeline_rollbacks_total", pipeline=pipeline, stage="a") == 0
-    assert value("pipeline_gate_verdicts_total", pipeline=pipeline, gate="g", verdict="failed") == 0
+    assert value("pipeline_stage_duration_seconds_count", pipeline=pipeline, stage="late") == 0
     await stream.aclose()

@@ -17,7 +17,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
     """`stack`, `models` (the model server), `demo` (the demo's address as Prometheus names it)."""
     services.address("prometheus")
     services.address("alertmanager")
-    pytest.importorskip("openai")
+    services.package("openai")
     directory: Path = tmp_path_factory.mktemp("monitoring")
     with ModelServer() as models, Stack(directory) as stack:
         stack.python("receiver", EXAMPLE / "receiver.py", "--port", 0)

@@ -12,6 +12,16 @@ WORDS |= {"inf", "nan", "Inf", "NaN"}
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 
 
+def matchers(expression: str) -> list[tuple[str, str, str]]:
+    """(metric, label, value) of each matcher; the alternatives of a regular expression are values of their own."""
+    found = []
+    for metric, inside in re.findall(rf"({NAME})\s*{{([^}}]*)}}", expression):
+        for label, operator, value in re.findall(rf'({NAME})\s*(=~|!~|!=|=)\s*["\']([^"\']*)["\']', inside):
+            values = value.split("|") if "~" in operator else [value]
+            found += [(metric, label, one) for one in values]
+    return found
+
+
 def names(expression: str) -> tuple[set[str], set[str]]:
     """(metrics, labels), the latter from matchers and from by(), on() and their like."""
     labels: set[str] = set()

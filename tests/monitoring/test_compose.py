@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
+import services
 import yaml
 from monitoring_stack import EXAMPLE, lay_out, mounts, shortened
 from shipped_files import DATA
@@ -14,8 +14,7 @@ SERVICES = {"application", "receiver", "prometheus", "alertmanager", "grafana"}
 
 
 def compose_config(*files: str, **environment: str) -> dict:
-    program = shutil.which("docker-compose") or pytest.skip("docker-compose is not installed: make services-install")
-    command = [program, *(f"--file={file}" for file in files), "config"]
+    command = [services.program("docker-compose"), *(f"--file={file}" for file in files), "config"]
     said = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=True, env=environment)
     assert said.stderr == ""
     return yaml.safe_load(said.stdout)

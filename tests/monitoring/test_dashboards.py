@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import urllib.request
 
 import pytest
-from promql_names import names
+import services
+from prometheus_client.parser import text_string_to_metric_families
+from promql_names import matchers, names
 from shipped_files import DATA, ROOT, dashboard, expressions, filled_in, panels, rule_name, rules
 
-from hagane.observability import serve_metrics
+from hagane.observability import serve_metrics, standard
 from hagane.observability.definitions import DEFINITIONS
 
 # Gone from Grafana 11, though the document's JSON has two of them.
@@ -18,8 +21,14 @@ REMOVED = {"graph", "singlestat", "table-old", "grafana-piechart-panel", "grafan
 BY_PROMETHEUS = {"job", "instance"}
 
 
+def sdk() -> None:
+    if sys.version_info < (3, 11):
+        pytest.skip("the SDK needs Python 3.11")
+    services.package("grafana_foundation_sdk")
+
+
 def rendered_by_the_generator() -> str:
-    pytest.importorskip("grafana_foundation_sdk", reason="the SDK needs Python 3.11")
+    sdk()
     command = [sys.executable, ROOT / "tools/dashboards", "--print"]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout
 
@@ -29,7 +38,7 @@ def test_the_generator_reproduces_the_shipped_file():
 
 
 def test_the_sdks_types_read_the_file_and_write_the_same():
-    pytest.importorskip("grafana_foundation_sdk", reason="the SDK needs Python 3.11")
+    sdk()
     import json
 
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -120,10 +129,6 @@ def known() -> dict[str, set[str]]:
 
 def exported() -> dict[str, set[str]]:
     """What the exporter says of itself, read from a scrape of it."""
-    import urllib.request
-
-    from prometheus_client.parser import text_string_to_metric_families
-
     with serve_metrics() as server:
         for _ in range(2):
             with urllib.request.urlopen(server.url, timeout=20) as answer:
@@ -148,6 +153,61 @@ def test_every_metric_and_label_that_is_asked_for_exists(running, where, express
     there = known()
     assert metrics - there.keys() == set()
     assert labels - set.union(*(there[metric] for metric in metrics)) == set()
+
+
+def emitted() -> dict[str, dict[str, set[str]]]:
+    """What the code writes for labels whose values it chooses itself: by metric and label."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for declare, arguments in DECLARED.items():
+        getattr(standard, declare)(*arguments)
+    with serve_metrics() as server:
+        for accepted in ("text/plain", "application/openmetrics-text"):
+            with urllib.request.urlopen(urllib.request.Request(server.url, headers={"Accept": accepted})) as answer:
+                text = answer.read().decode()
+        with urllib.request.urlopen(server.url) as answer:
+            text = answer.read().decode()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                found.setdefault(sample.name, {}).setdefault(label, set()).add(value)
+    return found
+
+
+DECLARED = {
+    "declare_agent": ("a",),
+    "declare_llm": ("p", "m"),
+    "declare_llm_cost": ("p", "m", "USD"),
+    "declare_stage": ("p", "s"),
+    "declare_gate": ("p", "g"),
+    "declare_approval": ("a",),
+    "declare_sandbox": ("local",),
+    "declare_store": ("memory",),
+}
+# These name things of the program that is watched, and are checked against a running one.
+NAMES_OF_THINGS = {"job", "instance", "agent", "provider", "model", "pipeline", "stage", "gate", "action", "store"}
+
+
+def unknown_values(expression: str, there: dict[str, dict[str, set[str]]]) -> list[tuple[str, str, str]]:
+    """Metric, label and value of each matcher that asks for a value that nothing writes."""
+    return [
+        (metric, label, value)
+        for metric, label, value in matchers(expression)
+        if label not in NAMES_OF_THINGS and value not in there.get(metric, {}).get(label, set())
+    ]
+
+
+def test_every_label_value_that_is_asked_for_is_one_that_the_code_writes():
+    there = emitted()
+    asked = [*expressions(), *((rule_name(rule), rule["expr"]) for rule in rules())]
+    assert [(where, unknown_values(text, there)) for where, text in asked if unknown_values(text, there)] == []
+    assert {value for _, text in asked for _, label, value in matchers(text) if label == "status"}
+    wrong = 'sum(rate(agent_execution_total{job="x",status=~"success|failure"}[5m]))'
+    assert unknown_values(wrong, there) == [("agent_execution_total", "status", "failure")]
+
+
+def test_the_reader_of_matchers_takes_alternatives_apart():
+    text = """sum(rate(a_total{x="1", y=~"b|c"}[5m])) / d{z!="e"}"""
+    assert matchers(text) == [("a_total", "x", "1"), ("a_total", "y", "b"), ("a_total", "y", "c"), ("d", "z", "e")]
 
 
 def test_the_reader_of_names_finds_them_all():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -107,6 +110,59 @@ def test_it_can_be_mounted_as_an_application():
 def test_what_is_no_such_application_is_refused_with_the_remedy():
     with pytest.raises(TypeError, match=r"object has no router.routes.* mount metrics_app\(\)"):
         mount_metrics(object())
+
+
+def test_a_path_without_its_slash_is_refused_with_the_remedy():
+    with pytest.raises(MetricError, match=r"must begin with a slash: mount_metrics\(app, '/metrics'\)"):
+        mount_metrics(FastAPI(), "metrics")
+
+
+SHARED = """
+import asyncio, os, shutil, sys, threading
+from hagane import _core
+from hagane.observability import asgi, get_metrics, metrics_app
+
+get_metrics().counter("shared_total").inc()
+threads, sent = [], []
+real = _core.MetricsExporter
+
+class Watched:
+    def __init__(self, *arguments):
+        self.exporter = real(*arguments)
+    def answer(self, *asked):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return self.exporter.answer(*asked)
+
+_core.MetricsExporter = Watched
+application = metrics_app()
+if sys.argv[1] == "removed":
+    shutil.rmtree(os.environ["HAGANE_MULTIPROC_DIR"])
+
+async def send(message):
+    sent.append(message)
+
+scope = {"type": "http", "method": "GET", "headers": []}
+asyncio.run(application(scope, None, send))
+print(threads, sent[0]["status"], sent[1]["body"].decode())
+"""
+
+
+def answered(*arguments, **environment):
+    command = [sys.executable, "-c", SHARED, *arguments]
+    given = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=given).stdout
+
+
+def test_the_files_of_other_processes_are_read_beside_the_event_loop(tmp_path):
+    assert answered("there").startswith("[True] 200 ")
+    said = answered("there", HAGANE_MULTIPROC_DIR=str(tmp_path / "cells"))
+    assert said.startswith("[False] 200 ")
+    assert "agentflow_shared_total 1" in said
+
+
+def test_a_directory_that_cannot_be_read_is_an_answer_of_503_with_the_reason(tmp_path):
+    said = answered("removed", HAGANE_MULTIPROC_DIR=str(tmp_path / "cells"))
+    assert said.startswith("[False] 503 cannot read the metrics of the other processes in ")
 
 
 async def test_a_web_socket_is_closed_and_the_lifespan_completes():

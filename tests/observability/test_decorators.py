@@ -249,6 +249,16 @@ async def test_a_metrics_failure_breaks_no_agent_and_is_said_once(monkeypatch, c
     assert all("the program goes on" in message for message in said)
 
 
+def test_what_is_no_function_is_refused_with_the_remedy():
+    with pytest.raises(TypeError, match=r"@metrics_tracked\(agent='my-agent'\)"):
+        metrics_tracked("my-agent")
+    with pytest.raises(TypeError, match="put it on a method of Whole"):
+
+        @metrics_tracked
+        class Whole:
+            pass
+
+
 def test_importing_the_decorator_loads_no_asyncio():
     program = "import hagane.observability.standard, sys; print({'asyncio', 'pydantic', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -64,7 +64,7 @@ def test_the_exporter_counts_its_answers_by_format_and_status(ask):
     first = Scrape(ask()[1].decode())
     name = "hagane_exporter_scrapes_total"
     zero = [sample.value for sample in first.samples if sample.name == name]
-    assert zero == [0] * 6
+    assert zero == [0] * 7
     for request in ({"Accept": PROTOBUF}, {"path": "/"}, {"method": "POST"}):
         ask(**request)
     seen = Scrape(ask()[1].decode())
@@ -76,3 +76,4 @@ def test_the_exporter_counts_its_answers_by_format_and_status(ask):
     assert seen.value("hagane_exporter_scrape_size_bytes", format="text") > 100
     assert seen.value("hagane_exporter_series") == 1
     assert seen.value("hagane_exporter_dropped_total") == 0
+    assert seen.value("hagane_exporter_idle_connections_closed_total") == 0

@@ -110,6 +110,25 @@ def test_remote_write_arrives_exactly_with_labels_and_exemplars(tmp_path):
 
 
 @pytest.mark.needs("prometheus")
+def test_labels_of_a_remote_write_and_of_a_series_stay_apart_whatever_they_are_called(tmp_path):
+    collector = MetricsCollector(prefix="")
+    collector.counter("hits_total", "", ["job", "exported_job"]).labels("a", "b").inc(3)
+    with prometheus(tmp_path) as started:
+        url = f"{started.url}/api/v1/write"
+        remote_write(url, "night", {"job": "of the user"}, collector=collector)
+        (found,) = started.vector("hits_total")
+        assert found["metric"] == {
+            "__name__": "hits_total",
+            "job": "night",
+            "exported_job": "of the user",
+            "exported_exported_job": "a",
+            "exported_exported_exported_job": "b",
+        }
+    with pytest.raises(MetricError, match="given twice"):
+        remote_write(url, "night", {"job": "one", "exported_job": "other"}, collector=collector)
+
+
+@pytest.mark.needs("prometheus")
 def test_remote_write_of_many_series_takes_several_requests(tmp_path):
     collector = MetricsCollector(prefix="")
     family = collector.counter("many_total", "", ["n"])
@@ -136,6 +155,8 @@ def answering(*statuses):
             self.wfile.write(b"because")
 
         do_PUT = do_POST  # noqa: N815
+
+        do_DELETE = do_POST  # noqa: N815
 
         def log_message(self, *_):
             pass
@@ -205,7 +226,13 @@ def test_a_token_goes_with_every_request(collector):
     [
         (("file:///etc/passwd", "night"), "must begin with http"),
         (("gateway:9091", "night"), "must begin with http"),
+        (("http://[::1", "night"), "no address to push to"),
+        (("http://gateway:port", "night"), "no address to push to"),
+        (("http://gateway:99999", "night"), "no address to push to"),
+        ((b"http://gateway", "night"), "no address to push to"),
+        (("http://gateway/?a=b", "night"), "can have no"),
         (("http://127.0.0.1:1", ""), "job name"),
+        (("http://127.0.0.1:1", "night", {"job": "day"}), "leave it out of grouping"),
         (("http://127.0.0.1:1", "night", {"a-b": 1}), "grouping label 'a-b'"),
         (("http://127.0.0.1:1", "night", None, "patch"), "none of put, post and delete"),
     ],
@@ -213,6 +240,31 @@ def test_a_token_goes_with_every_request(collector):
 def test_what_cannot_be_pushed_at_all_is_said_before_anything_is_sent(arguments, said):
     with pytest.raises(MetricError, match=said):
         push_to_gateway(*arguments)
+
+
+@pytest.mark.parametrize("url", ["http://me:se/cret@host:9091", "http://me:1#secret@host", "http://me:1/secret@host"])
+def test_a_password_that_is_not_encoded_is_refused_and_not_shown(collector, url):
+    for push in (push_to_gateway, remote_write):
+        with pytest.raises(MetricError, match="percent-encode") as refused:
+            push(url, "night", collector=collector)
+        assert "cret" not in str(refused.value)
+        assert "http://...@host" in str(refused.value)
+
+
+def test_a_password_with_an_at_sign_is_taken_and_not_shown(collector):
+    with answering(200, 403) as (url, requests):
+        address = url.replace("http://", "http://me:p@ss@")
+        push_to_gateway(address, "night", collector=collector)
+        with pytest.raises(MetricsPushError, match=f"{url}/metrics/job/night answered 403") as refused:
+            push_to_gateway(address, "night", method="delete", collector=collector)
+        assert "p@ss" not in str(refused.value)
+    assert [request[2]["Authorization"] for request in requests] == ["Basic bWU6cEBzcw=="] * 2
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_time_limit_must_be_one(collector, timeout):
+    with pytest.raises(MetricError, match="timeout a finite number of seconds above 0"):
+        push_to_gateway("http://127.0.0.1:1", "night", collector=collector, timeout=timeout)
 
 
 def test_remote_write_refuses_labels_that_are_not_allowed(collector):

@@ -72,33 +72,35 @@ def test_it_shows_the_sum_of_a_directorys_processes_living_and_dead(tmp_path, by
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_as_it_should_end(number):
-    with serving() as (process, url):
-        assert "process_threads" in scrape(url).names()
+def test_a_signal_ends_it_as_it_should_end(tmp_path, number):
+    with serving("--dir", tmp_path) as (process, url):
+        assert "hagane_multiprocess_files" in scrape(url).names()
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_it_ends_by_itself_after_the_time_given():
-    with serving("--for", "0.2") as (process, _):
+def test_it_ends_by_itself_after_the_time_given(tmp_path):
+    with serving("--dir", tmp_path, "--for", "0.2") as (process, _):
         assert process.wait(20) == 0
 
 
 def test_the_token_comes_from_a_file(tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret\n")
-    with serving("--bearer-token-file", token) as (_, url):
+    with serving("--dir", tmp_path, "--bearer-token-file", token) as (_, url):
         with pytest.raises(urllib.error.HTTPError) as refused:
             scrape(url)
         refused.value.close()
-        assert "process_threads" in scrape(url, "s3cret").names()
+        assert "hagane_multiprocess_files" in scrape(url, "s3cret").names()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--dir", "/proc/nowhere"], "/proc/nowhere"),
+        (["--dir", "/proc/nowhere"], "/proc/nowhere is no directory: name the one that the processes share"),
+        (["--dir", "/dev/null"], "/dev/null is no directory"),
+        (["--dir", "/proc/self/fd"], "cannot keep metrics of several processes in /proc/self/fd"),
         (["--host", "192.0.2.1"], "pass an address of this machine"),
         (["--bearer-token-file", "/nowhere"], "/nowhere"),
         (["--certificate", "/nowhere"], "both a certificate and its key"),
@@ -106,14 +108,27 @@ def test_the_token_comes_from_a_file(tmp_path):
         (["--for", "-1"], "is not a number of seconds"),
     ],
 )
-def test_what_must_be_put_right_first_is_said_in_one_line(arguments, said):
+def test_what_must_be_put_right_first_is_said_in_one_line(tmp_path, arguments, said):
+    # The last of an option counts.
+    done = told("--dir", tmp_path, *arguments)
+    assert said in done.stderr.splitlines()[-1]
+
+
+def test_a_directory_must_be_named_and_is_not_made(tmp_path):
+    assert "no directory to serve: name it with --dir or in HAGANE_MULTIPROC_DIR" in told().stderr
+    assert "typo is no directory" in told("--dir", tmp_path / "typo").stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def told(*arguments):
+    """What the command says that cannot begin."""
     done = subprocess.run(
-        [sys.executable, "-m", "hagane", "serve-metrics", "--for", "0", *arguments],
+        [sys.executable, "-m", "hagane", "serve-metrics", "--for", "0", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         env=environment(),
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+    return done

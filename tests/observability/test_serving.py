@@ -127,6 +127,16 @@ def test_an_address_that_cannot_be_had_says_why(port, host, said):
         serve_metrics(port, host)
 
 
+def test_idle_connections_give_their_places_to_a_scrape_and_are_counted(collector):
+    with serve_metrics(collector=collector) as server:
+        idle = [socket.create_connection((server.host, server.port), timeout=20) for _ in range(64)]
+        text = ask(server)[1]
+        # 64 idle ones and the scrape shared 32 places; on a machine that stands still some may have timed out before.
+        assert 0 < Scrape(text).value("hagane_exporter_idle_connections_closed_total") <= 64 + 1 - 32
+        for connection in idle:
+            connection.close()
+
+
 def test_a_scrape_is_answered_while_a_c_call_holds_the_gil(server, collector):
     collector.counter("held_total").inc()
     program = (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from metric_scrapes import Scrape
 
 from hagane import _core
-from hagane.observability import MetricsCollector
+from hagane.errors import MetricError, MetricsServerError
+from hagane.observability import MetricsCollector, remote_write, serve_metrics
 
 HARD_VALUES = [
     '"',
@@ -63,6 +64,55 @@ def test_a_lone_surrogate_becomes_a_replacement_character(collector, scrape):
     collector.counter("hits_total", "", ["path"]).inc(1, {"path": "a\ud800"})
     (sample,) = scrape(collector).samples
     assert "\ufffd" in sample.labels["path"]
+
+
+def test_a_lone_surrogate_is_replaced_wherever_text_is_free_and_refused_in_names(collector, scrape):
+    for make in (collector.counter, collector.gauge, collector.histogram):
+        make(make.__name__, "half \ud800 a pair")
+    metric = collector.counter("hits_total", "", ["path"])
+    metric.labels("\udc80").inc(exemplar={"trace_id": "\ud800"})
+    metric.labels(path="\udc80").inc()
+    metric.inc(1, {"path": "\udc80"}, {"trace_id": "\ud800"})
+    text = collector.to_prometheus()
+    # One for each of the bytes that would be no UTF-8.
+    assert text.count("half \ufffd\ufffd\ufffd a pair") == 3
+    assert scrape(collector).value("hits_total", path="\ufffd\ufffd\ufffd") == 3
+    assert (metric.get({"path": "\ud800"}), metric.description) == (3, "")
+    for refused in (
+        lambda: collector.counter("a\ud800"),
+        lambda: collector.histogram("a", "", ["b\ud800"]),
+        lambda: collector.gauge("a", multiprocess_mode="\ud800"),
+        lambda: metric.inc(exemplar={"b\ud800": ""}),
+        lambda: metric.inc(labels={"b\ud800": ""}),
+        lambda: metric.labels(**{"b\ud800": ""}),
+        lambda: serve_metrics(bearer_token="\ud800"),
+        lambda: remote_write("http://127.0.0.1:9", "job", {"b\ud800": ""}, collector=collector),
+    ):
+        with pytest.raises(MetricError):
+            refused()
+    with pytest.raises(MetricsServerError):
+        serve_metrics(host="\ud800")
+
+
+def test_a_label_called_like_the_overflow_makes_no_series_twice(scrape):
+    registry = _core.MetricsRegistry(series_limit=2)
+    closed, open_ = registry.counter("hits_total", "", ["path"]), registry.counter("open_total")
+    for value in ("_overflow", "a", "b", "c", "_overflow"):
+        closed.labels(value).inc()
+        open_.inc(labels={"overflow": value})
+    seen = scrape(MetricsCollector._on(registry, ""))
+    assert seen.value("hits_total", path="_overflow") == 4
+    assert seen.value("open_total", overflow="_overflow") == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["process_cpu_seconds_total", "process_threads", "hagane_exporter_series", "hagane_multiprocess_files"]
+)
+def test_names_that_hagane_writes_itself_cannot_be_registered(collector, name):
+    for make in (collector.counter, collector.gauge, collector.histogram):
+        with pytest.raises(MetricError, match=f"would write samples named {name}.* itself already does; choose"):
+            make(name)
+    collector.gauge("process_documents").set(1)
 
 
 def test_values_that_are_no_text_are_written_as_str_says(collector, scrape):

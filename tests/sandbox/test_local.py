@@ -212,7 +212,7 @@ async def test_a_supervisor_killed_in_the_middle_is_the_sandboxs_fault(sandbox: 
         with contextlib.suppress(ProcessLookupError):  # an earlier test's, just ending
             os.kill(supervisor, 9)
     # Its children go with it, and whichever end is seen first is told.
-    with pytest.raises(ProviderError, match="supervisor has ended|init is gone"):
+    with pytest.raises(ProviderError, match=r"supervisor has ended|init is gone"):
         await task
     assert (await sandbox.execute("print(1)")).stdout == "1\n"
 

@@ -1,16 +1,23 @@
-"""The part `metrics`: AgentFlow's instruments count in hagane's registry, those bound before `install()` too."""
+"""The part `metrics`: whatever AgentFlow's instruments count, hagane's registry shows.
+
+AgentFlow's classes stay, and every call goes to them first, so a program sees what it saw before: its own totals,
+errors and types. Afterwards the series that the call touched is brought up to AgentFlow's value in hagane's registry.
+Bringing up to a value, rather than counting along, cannot count twice or miss what happened before or in between.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from hagane.compat.patches import Patches
-from hagane.errors import MetricError
 from hagane.observability import decorators
 from hagane.observability import metrics as ours
 from hagane.observability._process import REGISTRY
@@ -18,35 +25,31 @@ from hagane.observability._process import REGISTRY
 __all__ = ["HOME", "apply"]
 
 HOME = "agentflow.observability.metrics"
-NAMES = ("MetricValue", "Counter", "Gauge", "Histogram", "MetricsCollector", "setup_metrics", "get_metrics")
-METHODS = {
-    "Counter": ("inc", "get"),
-    "Gauge": ("set", "inc", "dec", "get"),
-    "Histogram": ("observe", "time", "get_stats"),
-    "MetricsCollector": ("counter", "gauge", "histogram", "collect", "to_prometheus"),
-}
+RECORDING = {"Counter": ("inc",), "Gauge": ("set", "inc", "dec"), "Histogram": ("observe",)}
+KEPT = {"Counter": "_counters", "Gauge": "_gauges", "Histogram": "_histograms"}
 
 _log = logging.getLogger("hagane.compat")
+# Guards `_mirrors` and every mirror: two threads must not both bring a series up by the same difference.
+_lock = threading.Lock()
+# By instrument, and kept across uninstall: what was brought over once is not brought over again.
+_mirrors: WeakKeyDictionary[Any, _Mirror] = WeakKeyDictionary()
+# Counts installations: an instrument may have counted while nothing was installed.
+_epoch = 0
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def apply(home: ModuleType, patches: Patches) -> None:
-    """Replace the module's names, and route what objects of its classes do to hagane's registry."""
-    theirs = {name: vars(home).get(name) for name in METHODS}
-    live = vars(home).get("_metrics_instance")
-    for name in NAMES:
-        patches.swap(home, name, getattr(ours, name))
-    for name, old in theirs.items():
-        if isinstance(old, type) and old is not getattr(ours, name):
-            for method in METHODS[name]:
-                if method in vars(old):
-                    patches.method(old, method, _routed(name, method, vars(old)[method]))
-    if live is not None:
-        ours.setup_metrics(live._prefix)
-        _carry_all(live)
-    _add_what_the_document_names(patches)
-
-
-def _add_what_the_document_names(patches: Patches) -> None:
+    """Let the classes' recording methods bring hagane's registry up to date, and bring over what they hold already."""
+    global _epoch
+    with _lock:
+        _epoch += 1
+    for kind, methods in RECORDING.items():
+        for method in methods:
+            patches.method(vars(home)[kind], method, _recording(kind, vars(vars(home)[kind])[method]))
+    collector = vars(home).get("_metrics_instance")
+    for kind, kept in KEPT.items():
+        for instrument in list(getattr(collector, kept, {}).values()):
+            _bring_up(kind, instrument, None)
     package = sys.modules.get("agentflow.observability")
     if package is not None:
         patches.add(package, "metrics_tracked", decorators.metrics_tracked)
@@ -54,57 +57,83 @@ def _add_what_the_document_names(patches: Patches) -> None:
         patches.module("agentflow.observability.decorators", decorators)
 
 
-def _routed(kind: str, method: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method that does the same to hagane's instrument of the same name.
-
-    A name or label that hagane refuses must not break a program that ran before: the object then stays AgentFlow's.
-    """
-
+def _recording(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def routed(self: Any, *arguments: Any, **named: Any) -> Any:
-        target = _target(kind, self)
-        if target is None:
-            return original(self, *arguments, **named)
-        return getattr(target, method)(*arguments, **named)
+    def record(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = original(self, *arguments, **named)
+        _bring_up(kind, self, named.get("labels", arguments[1] if len(arguments) > 1 else None))
+        return result
 
-    return routed
+    return record
 
 
-def _target(kind: str, old: Any) -> Any:
-    """Return hagane's object in an old one's place, made at first use with what the old one holds; None if refused."""
-    kept = vars(old)
-    if "_hagane" not in kept:
+def _bring_up(kind: str, instrument: Any, labels: Any) -> None:
+    """Never raises: a name, a label or a value that only AgentFlow allows must not end an agent that ran before."""
+    try:
+        with _lock:
+            mirror = _mirrors.get(instrument)
+            if mirror is None:
+                mirror = _mirrors[instrument] = _Mirror(kind, instrument)
+                mirror.bring_all_up(instrument)
+            elif mirror.epoch != _epoch:
+                mirror.bring_all_up(instrument)
+            else:
+                mirror.bring_up(instrument, instrument._get_label_key(labels))
+    except Exception as error:
+        _log.debug("%s is not shown by hagane: %s", kind, error)
+
+
+class _Mirror:
+    """One instrument of AgentFlow's in hagane's registry, and how much of each of its series is there already."""
+
+    def __init__(self, kind: str, instrument: Any) -> None:
+        self._kind = kind
+        self._names = tuple(instrument._label_names)
+        self._told = False
+        self.epoch = _epoch
+        self._shown: dict[tuple[str, ...], Any] = {}
+        bare = ours.MetricsCollector._on(REGISTRY, "")  # the name has its prefix already
+        self._family: Any = None
         try:
-            kept["_hagane"] = _make(kind, old)
-        except MetricError as error:
-            kept["_hagane"] = None
-            _log.warning("%s %r stays AgentFlow's: %s", kind, kept.get("_name"), error)
-    return kept["_hagane"]
+            self._family = self._make(bare, instrument)
+        except Exception as error:
+            _log.warning("%s %r is not shown by hagane: %s", kind, instrument._name, error)
 
+    def _make(self, bare: ours.MetricsCollector, instrument: Any) -> Any:
+        given = (instrument._name, instrument._description or "", list(self._names))
+        if self._kind == "Histogram":
+            return bare.histogram(*given, tuple(instrument._buckets))
+        return bare.counter(*given) if self._kind == "Counter" else bare.gauge(*given)
 
-def _make(kind: str, old: Any) -> Any:
-    if kind == "MetricsCollector":
-        return ours.MetricsCollector._on(REGISTRY, old._prefix)
-    bare = ours.MetricsCollector._on(REGISTRY, "")  # the old one's name has its prefix already
-    names = list(old._label_names) or None
-    if kind == "Histogram":
-        histogram = bare.histogram(old._name, old._description, names, tuple(old._buckets))
-        for key, observations in list(old._observations.items()):
-            for value in list(observations):
-                histogram.observe(value, _labels(old, key))
-        return histogram
-    instrument = (bare.counter if kind == "Counter" else bare.gauge)(old._name, old._description, names)
-    for key, value in list(old._values.items()):
-        instrument.inc(value, _labels(old, key))
-    return instrument
+    def bring_all_up(self, instrument: Any) -> None:
+        """Show everything that AgentFlow holds; for the first time since the installation."""
+        self.epoch = _epoch
+        held = instrument._observations if self._kind == "Histogram" else instrument._values
+        for key in list(held):
+            self.bring_up(instrument, key)
 
+    def bring_up(self, instrument: Any, key: tuple[str, ...]) -> None:
+        """Show what AgentFlow holds in one series; what cannot be shown is told once."""
+        held = instrument._observations if self._kind == "Histogram" else instrument._values
+        if self._family is None or key not in held:
+            return
+        try:
+            self._bring_series_up(key, held[key])
+        except Exception as error:
+            if not self._told:
+                self._told = True
+                _log.warning("a series of %r is not shown by hagane: %s", instrument._name, error)
 
-def _labels(old: Any, key: tuple[str, ...]) -> Mapping[str, str] | None:
-    return dict(zip(old._label_names, key, strict=False)) if key else None
-
-
-def _carry_all(collector: Any) -> None:
-    """Take over what the live collector exports, so that no total falls back to 0 by the installation."""
-    for kind, kept in (("Counter", "_counters"), ("Gauge", "_gauges"), ("Histogram", "_histograms")):
-        for instrument in list(vars(collector).get(kept, {}).values()):
-            _target(kind, instrument)
+    def _bring_series_up(self, key: tuple[str, ...], value: Any) -> None:
+        labels = dict(zip(self._names, key, strict=False)) if key else None
+        before = self._shown.get(key, 0)
+        if self._kind == "Histogram":
+            for observation in value[before:]:
+                self._shown[key] = before = before + 1
+                self._family.observe(observation, labels)
+        elif value != before or key not in self._shown:
+            self._shown[key] = value
+            if self._kind == "Gauge":
+                self._family.set(value, labels)
+            else:
+                self._family.inc(value - before, labels)

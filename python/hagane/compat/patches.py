@@ -27,26 +27,23 @@ class Patches:
         self._modules: list[tuple[str, ModuleType]] = []
         self._told: list[tuple[list[str], str]] = []
 
-    def swap(self, home: ModuleType, name: str, replacement: Any) -> bool:
-        """Put `replacement` in the place of `home.name` and of every module's binding of the same object.
+    def swap(self, home: ModuleType, name: str, replacement: Callable[..., Any]) -> None:
+        """Put `replacement`, made for this alone, in the place of `home.name` and of every module's binding of it.
 
-        If the replacement does not take every call of the original nothing is changed, and the report says why.
+        If it does not take every call of the original nothing is changed, and the report says why.
         """
         place = f"{home.__name__}.{name}"
         original = vars(home).get(name, MISSING)
         reason = "this AgentFlow has no such name" if original is MISSING else refusal(original, replacement)
         if reason:
             self._report.skipped[place] = reason
-            return False
-        if original is replacement:
-            return True
+            return
         self._set(home, name, replacement)
         self._tell(self._report.replaced, place)
         self._swaps.append((original, replacement))
-        for module, bound in _bindings(original, everywhere=True):
+        for module, bound in _bindings(original):
             self._set(module, bound, replacement)
             self._tell(self._report.rebound, f"{module.__name__}.{bound}")
-        return True
 
     def add(self, home: ModuleType, name: str, value: Any) -> None:
         """Give `home` a name that it lacks; one that it has is left alone."""
@@ -62,8 +59,8 @@ class Patches:
 
     def method(self, owner: type, name: str, replacement: Callable[..., Any]) -> None:
         """Replace a method of a class, for the objects of it that the program already holds."""
-        if name in vars(owner):
-            self._set(owner, name, replacement)
+        self._set(owner, name, replacement)
+        self._tell(self._report.replaced, f"{owner.__module__}.{owner.__qualname__}.{name}")
 
     def undo(self) -> None:
         """Put everything back that nobody else has replaced since, in modules imported meanwhile too."""
@@ -75,7 +72,7 @@ class Patches:
             else:
                 setattr(owner, name, before)
         for original, replacement in self._swaps:
-            for module, name in _bindings(replacement, everywhere=False):
+            for module, name in _bindings(replacement):
                 setattr(module, name, original)
         for name, supplied in self._modules:
             if sys.modules.get(name) is supplied:
@@ -97,39 +94,18 @@ class Patches:
         setattr(owner, name, value)
 
 
-def _bindings(value: object, *, everywhere: bool) -> list[tuple[ModuleType, str]]:
-    """Where modules bind this very object: AgentFlow's modules, or all but hagane's own."""
+def _bindings(value: object) -> list[tuple[ModuleType, str]]:
+    """Where modules other than hagane's own bind this very object."""
     found: dict[tuple[int, str], tuple[ModuleType, str]] = {}  # a module may stand under several names
     for module_name, module in list(sys.modules.items()):
-        inside = f"{module_name}.".startswith("agentflow.")
-        ours = f"{module_name}.".startswith("hagane.")
-        if isinstance(module, ModuleType) and (inside or (everywhere and not ours)):
+        if isinstance(module, ModuleType) and not f"{module_name}.".startswith("hagane."):
             names = [name for name, bound in list(vars(module).items()) if bound is value]
             found.update({(id(module), name): (module, name) for name in names})
     return list(found.values())
 
 
-def refusal(original: Any, replacement: Any) -> str | None:
-    """Say why `replacement` would not take some call that `original` takes; None if it takes them all.
-
-    A class is compared by its constructor and its public methods, a function by its parameters.
-    """
-    if not isinstance(original, type):
-        return _parameters_refused(original, replacement)
-    if not isinstance(replacement, type):
-        return "it is a class, its replacement is not"
-    for name in ("__init__", *(name for name in vars(original) if not name.startswith("_"))):
-        ours, theirs = getattr(replacement, name, MISSING), inspect.getattr_static(original, name, MISSING)
-        if ours is MISSING:
-            return f"its replacement has no {name}"
-        if inspect.isfunction(theirs):
-            reason = _parameters_refused(theirs, ours)
-            if reason:
-                return f"{name}: {reason}"
-    return None
-
-
-def _parameters_refused(original: Any, replacement: Any) -> str | None:
+def refusal(original: Callable[..., Any], replacement: Callable[..., Any]) -> str | None:
+    """Say why `replacement` would not take some call that `original` takes; None if it takes them all."""
     theirs = list(inspect.signature(original).parameters.values())
     ours = inspect.signature(replacement).parameters
     positions = list(ours)

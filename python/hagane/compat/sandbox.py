@@ -34,9 +34,10 @@ def _make_get_sandbox(theirs: Callable[..., Any]) -> Callable[..., Any]:
 
         Raises ValueError for a name that neither knows, SandboxUnavailable if it cannot be had on this machine.
         """
-        if provider is not None and provider not in factory.names():
-            return theirs(provider, config)
-        return factory.get_sandbox(provider, _own(config))
+        name = provider or factory.wanted()
+        if name not in factory.names():
+            return theirs(name, config)
+        return factory.get_sandbox(name, _own(config))
 
     return get_sandbox
 
@@ -45,10 +46,15 @@ def _own(config: Any) -> SandboxConfig | None:
     """Return AgentFlow's configuration as hagane's, which has the same fields."""
     if config is None or isinstance(config, SandboxConfig):
         return config
-    values = {field.name: getattr(config, field.name) for field in fields(SandboxConfig) if hasattr(config, field.name)}
+    values = _shared(config, SandboxConfig)
     limits = values.get("resource_limits")
     if limits is not None and not isinstance(limits, ResourceLimits):
+        known = {field.name for field in fields(ResourceLimits)}
         values["resource_limits"] = ResourceLimits(
-            **{field.name: getattr(limits, field.name) for field in fields(limits)}
+            **{key: value for key, value in vars(limits).items() if key in known}
         )
     return SandboxConfig(**values)
+
+
+def _shared(theirs: Any, own: type[Any]) -> dict[str, Any]:
+    return {field.name: getattr(theirs, field.name) for field in fields(own) if hasattr(theirs, field.name)}

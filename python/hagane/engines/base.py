@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hagane import _core
-from hagane.engines.agents import agent_name, counts_itself, entry_point, initialize, instance_of
+from hagane.engines.agents import agent_name, entry_point, initialize, instance_of
 from hagane.engines.checks import Checks, Policy, build_checks
 from hagane.engines.config import EngineConfig, StageConfig
 from hagane.engines.environment import Environment
@@ -59,7 +60,9 @@ class EngineParts:
         self._awake: set[int] = set()
         self._recent: OrderedDict[str, list[Event]] = OrderedDict()
         if self._stage_configs:
-            self._new_plan(self._build_checks(), None)
+            checks = self._build_checks()
+            self._new_plan(checks, None)
+            self._declare(checks)
 
     @property
     def config(self) -> EngineConfig:
@@ -74,6 +77,8 @@ class EngineParts:
             else:
                 self._config.extra[name] = value
         self._flow = None
+        if self._stage_configs:
+            self._declare(self._build_checks())
         return self
 
     # --- AgentFlow's inheritance protocol ---
@@ -141,24 +146,27 @@ class EngineParts:
             waiting = self._waking = asyncio.ensure_future(self._initialize())
         await asyncio.shield(waiting)
         self._initialized = True
-        self._declare()
+        self._declare(self._pipeline().checks)
 
     def _pipeline(self) -> Pipeline:
         if self._flow is None:
             self._flow = self._build_flow()
         return self._flow
 
-    def _declare(self) -> None:
-        pipeline = self._pipeline()
-        for stage in pipeline.stages:
-            standard.declare_stage(pipeline.name, stage.name)
-            for agent in stage.agents:
-                if not counts_itself(agent, stage.name):
-                    standard.declare_agent(agent_name(agent, stage.name))
-            if stage.config.gate or stage.config.review:
-                standard.declare_gate(pipeline.name, stage.name)
-        for gate in pipeline.checks.gates:
-            standard.declare_gate(pipeline.name, gate.name)
+    def _declare(self, checks: Checks) -> None:
+        """Let every series be there at 0: when the engine is made, and again when its stages are known for sure."""
+        for stage in self._stage_configs:
+            standard.declare_stage(self._config.name, stage.name)
+            for agent in self._stage_instances.get(stage.name) or _agents_of(stage):
+                # What cannot be run is said when it is to be run.
+                with suppress(Exception):
+                    standard.declare_agent(_counted_as(agent, stage.name))
+            if stage.gate or stage.review:
+                standard.declare_gate(self._config.name, stage.name)
+        for gate in checks.gates:
+            standard.declare_gate(self._config.name, gate.name)
+        if self._store is not None:
+            standard.declare_store(self._store.kind)
 
     def _build_checks(self) -> Checks:
         names = [stage.name for stage in self._stage_configs]
@@ -186,6 +194,11 @@ class EngineParts:
 
 def _agents_of(stage: StageConfig) -> list[Any]:
     return [agent for agent in [stage.agent, *(stage.agents or ())] if agent is not None]
+
+
+def _counted_as(agent: Any, stage: str) -> str:
+    """The name under which runs of an agent are counted: that of `@metrics_tracked(agent=...)`, else the agent's."""
+    return getattr(entry_point(agent, stage), "__hagane_agent__", None) or agent_name(agent, stage)
 
 
 def _check_agents(stages: list[Stage]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
+from math import isfinite
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -22,13 +23,12 @@ ANSWER_SHOWN = 300
 class Target:
     """An address, who we are there, and how patient we are."""
 
-    def __init__(self, url: str, bearer_token: str | None, timeout: float, attempts: int) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise MetricError(f"{_shown(parts)!r} is no address to push to: it must begin with http:// or https://")
-        if attempts < 1 or timeout <= 0:
-            raise MetricError("attempts must be at least 1 and timeout more than 0 seconds")
-        self._url = _shown(parts)
+    def __init__(self, url: str, path: str, bearer_token: str | None, timeout: float, attempts: int) -> None:
+        parts = _parsed(url)
+        if attempts < 1 or not (timeout > 0 and isfinite(timeout)):
+            raise MetricError("attempts must be at least 1 and timeout a finite number of seconds above 0")
+        # Without who we are there, which goes into a header, as messages show it.
+        self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() + path
         self._authorization = _authorization(parts, bearer_token)
         self._timeout = timeout
         self._attempts = attempts
@@ -85,9 +85,29 @@ def _may_pass(failure: MetricsPushError) -> bool:
     return failure.status is None or failure.status == 429 or failure.status >= 500
 
 
-def _shown(parts: SplitResult) -> str:
-    """The address without its password, as it is asked and as messages show it."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        # The port is looked at for what it raises. An @ behind the host: the password has a / or the like, so that the
+        # host is none, and nobody is to be sent half a password.
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and not parts.fragment and "@" not in parts.path + parts.query
+    except (ValueError, TypeError, AttributeError):
+        usable = False
+    if usable:
+        return parts
+    raise MetricError(
+        f"{_without_password(str(url))!r} is no address to push to: it must begin with http:// or https://, name a "
+        "host and perhaps a port, and have no #; percent-encode / ? # @ in a user name or password "
+        '(urllib.parse.quote(password, safe=""))'
+    )
+
+
+def _without_password(url: str) -> str:
+    """Whatever stands before the last @ may be part of a password that was not encoded."""
+    before, at, after = url.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme if slashes else ''}{slashes}...@{after}" if at else url
 
 
 def _authorization(parts: SplitResult, bearer_token: str | None) -> dict[str, str]:

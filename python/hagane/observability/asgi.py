@@ -9,14 +9,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from hagane import _core
+from hagane.errors import MetricError
 from hagane.observability._exporter import make_exporter
-from hagane.observability.metrics import MetricsCollector
+from hagane.observability.metrics import MetricsCollector, get_metrics
 
 __all__ = ["metrics_app", "mount_metrics"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answers = Callable[..., Awaitable[tuple[int, list[tuple[str, str]], bytes]]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -37,12 +39,13 @@ def metrics_app(
     exporter = make_exporter(
         collector, bearer_token, created=created, process_metrics=process_metrics, own_metrics=own_metrics
     )
+    answer = _answers(exporter, reads_files=(collector or get_metrics())._registry.shared)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
-            await _answer(exporter, scope, send)
+            await _answer(answer, scope, send)
         else:
             # What the convention asks of an app that has nothing to say to a web socket.
             await receive()
@@ -63,10 +66,15 @@ def mount_metrics(
 ) -> None:
     """Add GET `path` to a FastAPI or Starlette application; it stays out of the OpenAPI schema.
 
-    It comes before the routes that are there, so that one which takes every path does not hide it. Other arguments
-    are those of `metrics_app`. Raises `TypeError` for an application without Starlette's `router.routes`.
+    It comes before the routes that are there, so that one which takes every path does not hide it. Dependencies of
+    the whole FastAPI application, such as its authentication, do not guard it: give `bearer_token`, or keep the path
+    from the public. Other arguments are those of `metrics_app`.
+    Raises `TypeError` for an application without Starlette's `router.routes`, `MetricError` for a path without its
+    slash.
     """
     routes = getattr(getattr(app, "router", None), "routes", None)
+    if not path.startswith("/"):
+        raise MetricError(f"path {path!r} must begin with a slash: mount_metrics(app, {'/' + path!r})")
     if not isinstance(routes, list):
         raise TypeError(
             f"{type(app).__name__} has no router.routes: mount_metrics takes a FastAPI or Starlette application; "
@@ -94,16 +102,28 @@ class _Endpoint:
         await self._app(scope, receive, send)
 
 
-async def _answer(exporter: _core.MetricsExporter, scope: Scope, send: Send) -> None:
+def _answers(exporter: _core.MetricsExporter, *, reads_files: bool) -> Answers:
+    """Ask the exporter: at once, or in a thread where it reads the files of other processes."""
+
+    async def answer(*asked: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+        if not reads_files:
+            return exporter.answer(*asked)
+        import asyncio
+
+        return await asyncio.to_thread(exporter.answer, *asked)
+
+    return answer
+
+
+async def _answer(answer: Answers, scope: Scope, send: Send) -> None:
     method = str(scope["method"])
     headers: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         # A list may be spread over several headers of one name.
         text = value.decode("latin-1")
         headers[name.lower()] = f"{headers[name.lower()]},{text}" if name.lower() in headers else text
-    status, answered, body = exporter.answer(
-        method, headers.get(b"authorization"), headers.get(b"accept"), headers.get(b"accept-encoding")
-    )
+    asked = (method, headers.get(b"authorization"), headers.get(b"accept"), headers.get(b"accept-encoding"))
+    status, answered, body = await answer(*asked)
     sent = [(name.encode(), value.encode()) for name, value in answered]
     sent.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": sent})

@@ -24,7 +24,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--dir",
         type=Path,
         metavar="MULTIPROC_DIR",
-        help="directory that the processes share (default: HAGANE_MULTIPROC_DIR; else this process's own metrics)",
+        help="directory that the processes share (default: HAGANE_MULTIPROC_DIR; one of them is needed)",
     )
     serve.add_argument(
         "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help="stop after so many seconds"
@@ -63,7 +63,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _collector(directory: Path | None) -> Any:
-    """Return the collector over a directory's processes; None, which means the process's own, without a directory."""
+    """Return the collector over a directory's processes; None, which means that of the environment, without one."""
+    from hagane.observability.multiprocess import served_directory
+
+    served_directory(directory)
     if directory is None:
         return None
     from hagane import _core

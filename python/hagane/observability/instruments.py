@@ -5,42 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from hagane import _core
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Counter", "Gauge", "Histogram", "Labels"]
 
 Labels = Mapping[str, object]
 
 
-def _shorten(instrument: object, family: object, methods: tuple[str, ...]) -> None:
-    """Let calls of these methods go to the family at once; what they do and take is the same.
-
-    A method of the class costs more than the whole of what it calls. Subclasses keep theirs, which they may override.
-    """
-    vars(instrument).update({method: getattr(family, method) for method in methods})
+Family = TypeVar("Family", _core.CounterFamily, _core.GaugeFamily, _core.HistogramFamily)
+Child = TypeVar("Child", _core.CounterChild, _core.GaugeChild, _core.HistogramChild)
 
 
-class Counter:
-    """A number that only goes up. Made by itself it is in no registry; `MetricsCollector.counter` makes exported ones.
+class _Instrument(Generic[Family, Child]):
+    """What the three have in common."""
 
-    Raises `MetricError` (a `ValueError`) for a name or label that the exposition format does not allow.
-    """
-
-    def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
-        self._bind(_core.MetricsRegistry().counter(name, description, label_names))
+    _shortened: ClassVar[tuple[str, ...]]
+    _family: Family
 
     @classmethod
-    def _of(cls, family: _core.CounterFamily) -> Counter:
-        counter = cls.__new__(cls)
-        counter._bind(family)
-        return counter
+    def _of(cls, family: Family) -> Self:
+        instrument = cls.__new__(cls)
+        instrument._bind(family)
+        return instrument
 
-    def _bind(self, family: _core.CounterFamily) -> None:
+    def _bind(self, family: Family) -> None:
         self._family = family
-        if type(self) is Counter:
-            _shorten(self, family, ("labels", "inc", "get"))
+        # Calls of these go to the family at once: a method costs more than the whole of what it calls. What they do and
+        # take is the same; a derived class keeps its own, which it may have changed.
+        for method in vars(type(self)).get("_shortened", ()):
+            setattr(self, method, getattr(family, method))
 
     @property
     def name(self) -> str:
@@ -52,9 +50,26 @@ class Counter:
         """What HELP says."""
         return self._family.description
 
-    def labels(self, *values: object, **by_name: object) -> _core.CounterChild:
+    def __repr__(self) -> str:
+        names = self._family.label_names
+        return f"<{type(self).__name__} {self.name}{{{'...' if names is None else ', '.join(names)}}}>"
+
+    def labels(self, *values: object, **by_name: object) -> Child:
         """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
+        child: Any = self._family.labels(*values, **by_name)
+        return child  # type: ignore[no-any-return]
+
+
+class Counter(_Instrument[_core.CounterFamily, _core.CounterChild]):
+    """A number that only goes up. Made by itself it is in no registry; `MetricsCollector.counter` makes exported ones.
+
+    Raises `MetricError` (a `ValueError`) for a name or label that the exposition format does not allow.
+    """
+
+    _shortened = ("labels", "inc", "get")
+
+    def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
+        self._bind(_core.MetricsRegistry().counter(name, description, label_names))
 
     def inc(self, value: float = 1, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
         """Add `value`; MetricError if it is negative or not finite, or if a label is unknown.
@@ -69,36 +84,13 @@ class Counter:
         return self._family.get(labels)
 
 
-class Gauge:
+class Gauge(_Instrument[_core.GaugeFamily, _core.GaugeChild]):
     """A number that goes up and down; see `Counter` for registration and errors."""
+
+    _shortened = ("labels", "set", "inc", "dec", "get")
 
     def __init__(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> None:
         self._bind(_core.MetricsRegistry().gauge(name, description, label_names))
-
-    @classmethod
-    def _of(cls, family: _core.GaugeFamily) -> Gauge:
-        gauge = cls.__new__(cls)
-        gauge._bind(family)
-        return gauge
-
-    def _bind(self, family: _core.GaugeFamily) -> None:
-        self._family = family
-        if type(self) is Gauge:
-            _shorten(self, family, ("labels", "set", "inc", "dec", "get"))
-
-    @property
-    def name(self) -> str:
-        """The full name, with its prefix."""
-        return self._family.name
-
-    @property
-    def description(self) -> str:
-        """What HELP says."""
-        return self._family.description
-
-    def labels(self, *values: object, **by_name: object) -> _core.GaugeChild:
-        """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
 
     def set(self, value: float, labels: Labels | None = None) -> None:
         """Set the value, which may be NaN or infinite."""
@@ -117,12 +109,13 @@ class Gauge:
         return self._family.get(labels)
 
 
-class Histogram:
+class Histogram(_Instrument[_core.HistogramFamily, _core.HistogramChild]):
     """Counts observations by size (bucket counts, sum, least, greatest); the observations are not kept.
 
     `buckets` are upper bounds in the unit of the values, sorted here; infinity is implied.
     """
 
+    _shortened = ("labels", "observe", "get_stats")
     DEFAULT_BUCKETS: ClassVar[tuple[float, ...]] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
     def __init__(
@@ -133,31 +126,6 @@ class Histogram:
         buckets: Sequence[float] | None = None,
     ) -> None:
         self._bind(_core.MetricsRegistry().histogram(name, description, label_names, buckets or None))
-
-    @classmethod
-    def _of(cls, family: _core.HistogramFamily) -> Histogram:
-        histogram = cls.__new__(cls)
-        histogram._bind(family)
-        return histogram
-
-    def _bind(self, family: _core.HistogramFamily) -> None:
-        self._family = family
-        if type(self) is Histogram:
-            _shorten(self, family, ("labels", "observe", "get_stats"))
-
-    @property
-    def name(self) -> str:
-        """The full name, with its prefix."""
-        return self._family.name
-
-    @property
-    def description(self) -> str:
-        """What HELP says."""
-        return self._family.description
-
-    def labels(self, *values: object, **by_name: object) -> _core.HistogramChild:
-        """Return the series of these labels, all given in order or all by name; MetricError otherwise."""
-        return self._family.labels(*values, **by_name)
 
     def observe(self, value: float, labels: Labels | None = None, exemplar: Labels | None = None) -> None:
         """Count `value`; MetricError if it is not finite or a label is unknown.

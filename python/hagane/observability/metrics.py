@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from hagane import _core
+from hagane.errors import MetricError
 from hagane.observability._collect import collect
 from hagane.observability._process import REGISTRY
 from hagane.observability.definitions import DEFINITIONS
@@ -19,6 +20,8 @@ from hagane.observability.instruments import Counter, Gauge, Histogram, Labels
 from hagane.observability.multiprocess import check_directory
 
 __all__ = ["Counter", "Gauge", "Histogram", "MetricValue", "MetricsCollector", "get_metrics", "setup_metrics"]
+
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
 
 @dataclass
@@ -35,11 +38,11 @@ class MetricsCollector:
 
     The standard metrics (`hagane.observability.definitions`) keep their exact names, labels and buckets when they
     are asked for by name. Asking again for a metric returns the same one; MetricError if type, labels or buckets
-    differ from the first time.
+    differ from the first time, or for a prefix that no metric's name may begin with.
     """
 
     def __init__(self, prefix: str = "agentflow") -> None:
-        self._prefix = prefix
+        self._prefix = _checked(prefix)
         self._registry = _core.MetricsRegistry()
         self._known: dict[str, Counter | Gauge | Histogram] = {}
 
@@ -48,6 +51,9 @@ class MetricsCollector:
         collector = cls(prefix)
         collector._registry = registry
         return collector
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} prefix={self._prefix!r}, {len(self._registry.families())} metrics>"
 
     @overload
     def counter(self, name: str, description: str = "", label_names: Sequence[str] | None = None) -> Counter: ...
@@ -66,8 +72,7 @@ class MetricsCollector:
         family = self._registry.counter(*self._resolve(name, description, label_names))
         if labels is not None:
             return family.child(labels)
-        known = self._known.setdefault(family.name, Counter._of(family))
-        return known if isinstance(known, Counter) else Counter._of(family)
+        return self._instrument(Counter._of(family))
 
     @overload
     def gauge(
@@ -104,8 +109,7 @@ class MetricsCollector:
         family = self._registry.gauge(*self._resolve(name, description, label_names), multiprocess_mode)
         if labels is not None:
             return family.child(labels)
-        known = self._known.setdefault(family.name, Gauge._of(family))
-        return known if isinstance(known, Gauge) else Gauge._of(family)
+        return self._instrument(Gauge._of(family))
 
     @overload
     def histogram(
@@ -149,8 +153,7 @@ class MetricsCollector:
             family.keep_native()
         if labels is not None:
             return family.child(labels)
-        known = self._known.setdefault(family.name, Histogram._of(family))
-        return known if isinstance(known, Histogram) else Histogram._of(family)
+        return self._instrument(Histogram._of(family))
 
     def collect(self) -> dict[str, Any]:
         """Return {"counters": ..., "gauges": ..., "histograms": ...}, each by full name.
@@ -164,14 +167,31 @@ class MetricsCollector:
         """Return every metric in Prometheus' text format 0.0.4, with its last line ended."""
         return self._registry.encode()
 
+    def _instrument(self, made: Instrument) -> Instrument:
+        """The one object of this name, so that asking twice gives the same."""
+        known = self._known.setdefault(made.name, made)
+        return known if isinstance(known, type(made)) else made
+
     def _resolve(
         self, name: str, description: str, label_names: Sequence[str] | None
     ) -> tuple[str, str, Sequence[str] | None]:
+        if isinstance(label_names, str):
+            # A sequence of its letters, to Python.
+            raise MetricError(f"metric {name}: label_names takes a list of names: [{label_names!r}]")
         definition = DEFINITIONS.get(name)
         if definition is None:
             return (f"{self._prefix}_{name}" if self._prefix else name), description, label_names
         names = definition.label_names if label_names is None else label_names
         return name, description or definition.description, names
+
+
+def _checked(prefix: str) -> str:
+    if prefix and not (prefix.isascii() and prefix.replace(":", "_").isidentifier()):
+        raise MetricError(
+            f"prefix {prefix!r} is not allowed: names of metrics begin with it, so it must match "
+            "[a-zA-Z_:][a-zA-Z0-9_:]*"
+        )
+    return prefix
 
 
 _current = MetricsCollector._on(REGISTRY, "agentflow")
@@ -180,7 +200,8 @@ _current = MetricsCollector._on(REGISTRY, "agentflow")
 def setup_metrics(prefix: str = "agentflow") -> MetricsCollector:
     """Let metrics created from now on carry `prefix`; those that live go on and stay exported.
 
-    Raises `MetricsDirectoryError` if the environment names a multi-process directory that cannot be used.
+    Raises `MetricError` for a prefix that no metric's name may begin with, and `MetricsDirectoryError` if the
+    environment names a multi-process directory that cannot be used.
     """
     global _current
     check_directory()

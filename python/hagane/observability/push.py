@@ -45,9 +45,11 @@ def push_to_gateway(
         raise MetricError(f"method {method!r} is none of put, post and delete")
     if not job:
         raise MetricError("a pushed group needs a job name that is not empty")
+    if "job" in (grouping or {}):
+        raise MetricError("the group's job is the argument job; leave it out of grouping")
     parts = [_segment("job", job)]
     parts += [_segment(name, str(value)) for name, value in sorted((grouping or {}).items())]
-    target = Target(f"{url.rstrip('/')}/metrics/{'/'.join(parts)}", bearer_token, timeout, attempts)
+    target = Target(_base(url), f"/metrics/{'/'.join(parts)}", bearer_token, timeout, attempts)
     body = None if method == "delete" else (collector or get_metrics()).to_prometheus().encode()
     target.send(method.upper(), body, {"Content-Type": _core.METRICS_CONTENT_TYPE})
 
@@ -65,15 +67,15 @@ def remote_write(
     """Write what `collector` exports (without one: the process) to a remote write 1.0 receiver; returns the requests.
 
     `url` is the whole address, such as http://host:9090/api/v1/write. Every sample is of now and gets the labels
-    `job` and `labels`; a series' own label of such a name becomes `exported_...`. Retries and errors are those of
-    `push_to_gateway`.
+    `job` and `labels`; a label "job" in `labels`, or a series' own label of such a name, becomes `exported_...`.
+    Retries and errors are those of `push_to_gateway`.
     """
     if not job:
         raise MetricError("remote write needs a job name that is not empty")
-    ours = {**{name: str(value) for name, value in (labels or {}).items()}, "job": job}
+    ours = [("exported_job" if name == "job" else name, str(value)) for name, value in (labels or {}).items()]
     registry = (collector or get_metrics())._registry
-    bodies = _core.encode_remote_write(registry, list(ours.items()), time.time_ns() // 1_000_000, SERIES_PER_REQUEST)
-    target = Target(url, bearer_token, timeout, attempts)
+    bodies = _core.encode_remote_write(registry, [("job", job), *ours], time.time_ns() // 1_000_000, SERIES_PER_REQUEST)
+    target = Target(url, "", bearer_token, timeout, attempts)
     headers = {
         "Content-Type": "application/x-protobuf",
         "Content-Encoding": "snappy",
@@ -82,6 +84,12 @@ def remote_write(
     for body in bodies:
         target.send("POST", body, headers)
     return len(bodies)
+
+
+def _base(url: str) -> str:
+    if isinstance(url, str) and "?" in url.rpartition("@")[2]:
+        raise MetricError("the gateway's address ends where its path begins: it can have no ?")
+    return url.rstrip("/") if isinstance(url, str) else url
 
 
 def _segment(name: str, value: str) -> str:

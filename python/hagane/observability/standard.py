@@ -98,7 +98,8 @@ def agent_meter(agent: str) -> _core.RunMeter:
     """Return what counts and times the runs of `agent`, its series created at 0; unlike the reports it may raise."""
     ended = [FAMILIES.counters["agent_execution_total"].labels(agent, status) for status in AGENT_STATUSES]
     duration = FAMILIES.histograms["agent_execution_duration_seconds"].labels(agent)
-    return _core.RunMeter(FAMILIES.gauges["agent_executions_in_progress"].labels(agent), duration, ended)
+    in_progress = FAMILIES.gauges["agent_executions_in_progress"].labels(agent)
+    return _core.RunMeter(agent, in_progress, duration, ended)
 
 
 @_quiet

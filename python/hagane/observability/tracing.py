@@ -7,29 +7,29 @@ span could go anywhere. No function here raises on account of tracing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = [
     "Span",
     "agent_span",
     "current_trace_exemplar",
-    "opens_agent_span",
+    "is_on",
     "sandbox_span",
     "span",
     "stage_span",
+    "start_agent_span",
     "start_span",
     "tool_span",
     "use",
     "workflow_span",
 ]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Attributes = Mapping[str, Any]
 
-_API = "opentelemetry.trace"
+API = "opentelemetry.trace"
+"""The module whose presence means that somebody traces."""
 _SCOPE = "hagane"
 SPANS_ITSELF = "__hagane_span__"
 """Set on a function that opens a span of its own for each run, so that its caller need not."""
@@ -61,7 +61,7 @@ class Span:
             self._otel.set_attribute("error.type", kind)
             if isinstance(error, BaseException):
                 self._otel.record_exception(error)
-            trace = sys.modules[_API]
+            trace = sys.modules[API]
             text = error if isinstance(error, str) else f"{kind}: {error}"
             self._otel.set_status(trace.Status(trace.StatusCode.ERROR, text[:500]))
         except Exception:
@@ -80,12 +80,36 @@ class Span:
 NO_SPAN = Span()
 
 
+def is_on() -> bool:
+    """Whether a span would go anywhere, or one is current: packages that only load the API do not make it so."""
+    trace = sys.modules.get(API)
+    try:
+        return trace is not None and (_has_provider(trace) or trace.get_current_span() is not trace.INVALID_SPAN)
+    except Exception:
+        return False
+
+
+_environment_was_asked = False
+
+
+def _has_provider(trace: Any) -> bool:
+    """Whether the program has given the API a provider, by a call or by the environment."""
+    global _environment_was_asked
+    # The API reads the environment each time it is asked while there is none, which costs more than a run's metrics.
+    if vars(trace).get("_TRACER_PROVIDER", trace) is None and _environment_was_asked:
+        return False
+    _environment_was_asked = True
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def start_span(name: str, attributes: Attributes | None = None, *, kind: str = "INTERNAL") -> Span:
     """Start a span below the current one without making it current; the caller ends it. `kind`: INTERNAL or CLIENT."""
-    trace = sys.modules.get(_API)
+    trace = sys.modules.get(API)
     if trace is None:
         return NO_SPAN
     try:
+        if not _has_provider(trace):
+            return NO_SPAN
         given = {key: value for key, value in (attributes or {}).items() if value is not None}
         return Span(trace.get_tracer(_SCOPE).start_span(name, kind=trace.SpanKind[kind], attributes=given))
     except Exception:  # A half-imported API, or a broken provider.
@@ -104,7 +128,7 @@ class use:  # noqa: N801  a context manager
     def __enter__(self) -> Span:
         if self._span._otel is not None:
             try:
-                context, trace = sys.modules["opentelemetry.context"], sys.modules[_API]
+                context, trace = sys.modules["opentelemetry.context"], sys.modules[API]
                 self._token = context.attach(trace.set_span_in_context(self._span._otel))
             except Exception:
                 self._token = None
@@ -132,9 +156,18 @@ class span(use):  # noqa: N801  a context manager
         self._span.end()
 
 
+def start_agent_span(agent: str) -> Span:
+    """Start the span of one run of `agent`, with the gen_ai attributes of an agent; the caller ends it."""
+    return start_span(f"invoke_agent {agent}", _agent_names(agent)) if API in sys.modules else NO_SPAN
+
+
 def agent_span(agent: str) -> span:
     """Open a span of one run of `agent`, with the gen_ai attributes of an agent."""
-    return span(f"invoke_agent {agent}", {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent})
+    return span(f"invoke_agent {agent}", _agent_names(agent))
+
+
+def _agent_names(agent: str) -> dict[str, str]:
+    return {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent}
 
 
 def workflow_span(pipeline: str, run_id: str) -> Span:
@@ -159,24 +192,9 @@ def sandbox_span(provider: str) -> span:
     return span(f"sandbox {provider}", {"hagane.sandbox.provider": provider})
 
 
-def opens_agent_span(name_of: Callable[[Any], str]) -> Callable[[Function], Function]:
-    """Let each run of an async method be an agent's span; `name_of` gives the agent's name of the object."""
-
-    def decorate(function: Function) -> Function:
-        @wraps(function)
-        async def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-            with agent_span(name_of(self)):
-                return await function(self, *args, **kwargs)
-
-        setattr(run, SPANS_ITSELF, True)
-        return run  # type: ignore[return-value]
-
-    return decorate
-
-
 def current_trace_exemplar() -> dict[str, str] | None:
     """Return {"trace_id", "span_id"} (hexadecimal) of the current span if it is sampled, else None: an exemplar."""
-    trace = sys.modules.get(_API)
+    trace = sys.modules.get(API)
     if trace is None:
         return None
     try:

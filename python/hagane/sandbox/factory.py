@@ -18,6 +18,11 @@ def names() -> frozenset[str]:
     return frozenset(_PROVIDERS) | {"auto"}
 
 
+def wanted() -> str:
+    """Return the name that the environment chooses."""
+    return os.environ.get("HAGANE_SANDBOX") or os.environ.get("AGENTFLOW_SANDBOX") or "local"
+
+
 def get_sandbox(provider: str | None = None, config: SandboxConfig | None = None) -> SandboxProvider:
     """A sandbox by name, or the one that the environment chooses.
 
@@ -28,7 +33,7 @@ def get_sandbox(provider: str | None = None, config: SandboxConfig | None = None
         ValueError: an unknown provider name.
         SandboxUnavailable: the provider cannot be had on this machine.
     """
-    name = provider or os.environ.get("HAGANE_SANDBOX") or os.environ.get("AGENTFLOW_SANDBOX") or "local"
+    name = provider or wanted()
     kind = _PROVIDERS.get("local" if name == "auto" else name)
     if kind is None:
         raise ValueError(f"unknown sandbox provider {name!r}; known are {', '.join(sorted(_PROVIDERS))} and auto")

@@ -16,11 +16,11 @@ pub(super) struct CounterChild(pub(super) Arc<Series<Counter>>);
 
 #[pymethods]
 impl CounterChild {
-    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
+    /// Adds a finite amount of at least 0; the total stops at the greatest finite number. Raises MetricError.
     /// `exemplar` is a mapping of label names to values, at most 128 characters together.
     #[pyo3(signature = (value = 1.0, exemplar = None))]
     fn inc(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.0.increment(value, exemplar_of("counter", exemplar, value)?).map_err(metric_error)
+        increment(&self.0, "counter", value, exemplar)
     }
 
     /// What it holds now.
@@ -40,7 +40,7 @@ impl GaugeChild {
         self.0.cell.set(value);
     }
 
-    /// Adds a finite amount (to a counter, at least 0). Raises MetricError.
+    /// Adds a finite amount; the value stops at the greatest finite number. Raises MetricError.
     #[pyo3(signature = (value = 1.0))]
     fn inc(&self, value: f64) -> PyResult<()> {
         self.0.cell.add(value).map_err(metric_error)
@@ -64,16 +64,49 @@ pub(super) struct HistogramChild(pub(super) Arc<Series<Histogram>>);
 
 #[pymethods]
 impl HistogramChild {
-    /// Counts a finite value. Raises MetricError. `exemplar` is as that of a counter.
+    /// Counts a finite value; the sum stops at the greatest finite number. Raises MetricError. `exemplar` is as that of a counter.
     #[pyo3(signature = (value, exemplar = None))]
     fn observe(&self, value: f64, exemplar: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.0.observe(value, exemplar_of("histogram", exemplar, value)?).map_err(metric_error)
+        observe(&self.0, "histogram", value, exemplar)
     }
 
     /// count, sum, avg, min, max and buckets: {upper bound: how many were at most that}.
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         stats(py, Some(&self.0.cell))
     }
+}
+
+/// Adds to a counter, with the exemplar of a call if it has one.
+#[inline]
+pub(super) fn increment(
+    series: &Series<Counter>,
+    metric: &str,
+    value: f64,
+    labels: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let Some(labels) = labels else { return series.cell.increment(value).map_err(metric_error) };
+    match exemplar_of(metric, labels, value)? {
+        None => series.cell.increment(value),
+        Some(exemplar) => series.increment(value, exemplar),
+    }
+    .map_err(metric_error)
+}
+
+/// Observes a value, with the exemplar of a call if it has one.
+#[inline]
+pub(super) fn observe(
+    series: &Series<Histogram>,
+    metric: &str,
+    value: f64,
+    labels: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let Some(labels) = labels else { return series.observe(value).map_err(metric_error) };
+    let exemplar = exemplar_of(metric, labels, value)?;
+    series.observe(value).map_err(metric_error)?;
+    if let Some(exemplar) = exemplar {
+        series.exemplify(value, exemplar);
+    }
+    Ok(())
 }
 
 macro_rules! handles {

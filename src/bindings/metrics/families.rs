@@ -4,7 +4,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::children::{CounterChild, GaugeChild, HistogramChild, stats};
+use super::children::{CounterChild, GaugeChild, HistogramChild, increment, observe, stats};
 use super::exemplars::exemplar as exemplar_of;
 use super::handles::Handles;
 use super::labels::find;
@@ -57,8 +57,8 @@ impl CounterFamily {
         exemplar: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         Counter::accepts(value).map_err(metric_error)?;
-        let exemplar = exemplar_of(self.0.family.name(), exemplar, value)?;
-        self.0.partial(py, labels)?.get().0.increment(value, exemplar).map_err(metric_error)
+        check_exemplar(self.0.family.name(), exemplar, value)?;
+        increment(&self.0.partial(py, labels)?.get().0, self.0.family.name(), value, exemplar)
     }
 
     #[pyo3(signature = (labels = None))]
@@ -188,8 +188,8 @@ impl HistogramFamily {
         exemplar: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         Histogram::accepts(value).map_err(metric_error)?;
-        let exemplar = exemplar_of(self.0.family.name(), exemplar, value)?;
-        self.0.partial(py, labels)?.get().0.observe(value, exemplar).map_err(metric_error)
+        check_exemplar(self.0.family.name(), exemplar, value)?;
+        observe(&self.0.partial(py, labels)?.get().0, self.0.family.name(), value, exemplar)
     }
 
     /// Keeps a native histogram too, of every series that has observed nothing so far.
@@ -207,6 +207,11 @@ impl HistogramFamily {
     fn series<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
         self.0.family.iter().map(|series| Ok((labels_of(py, series)?, stats(py, Some(&series.cell))?))).collect()
     }
+}
+
+/// Before the series is looked up, so that a refused exemplar leaves none behind either.
+fn check_exemplar(metric: &str, labels: Option<&Bound<'_, PyAny>>, value: f64) -> PyResult<()> {
+    labels.map_or(Ok(()), |labels| exemplar_of(metric, labels, value).map(drop))
 }
 
 fn label_names<'py, C: Cell>(py: Python<'py>, family: &Family<C>) -> PyResult<Option<Bound<'py, PyTuple>>> {

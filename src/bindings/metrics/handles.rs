@@ -68,12 +68,19 @@ impl<H: Handle> Handles<H> {
         if names.len() != labels.len() {
             return Ok(None);
         }
+        let value = |name: &Py<PyString>| Ok::<_, PyErr>(labels.get_item(name)?.filter(is_exact));
+        // Those with few labels, which are most, need no list in between.
+        if let [name] = names.as_slice() {
+            return value(name)?.map(|only| PyTuple::new(py, [only])).transpose();
+        }
+        if let [first, second] = names.as_slice() {
+            let both = value(first)?.zip(value(second)?);
+            return both.map(|(first, second)| PyTuple::new(py, [first, second])).transpose();
+        }
         let mut values = Vec::with_capacity(names.len());
         for name in names {
-            match labels.get_item(name)? {
-                Some(value) if is_exact(&value) => values.push(value),
-                _ => return Ok(None),
-            }
+            let Some(value) = value(name)? else { return Ok(None) };
+            values.push(value);
         }
         PyTuple::new(py, values).map(Some)
     }

@@ -9,6 +9,24 @@ use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 use crate::bindings::error::{metric_error, raise};
 use crate::metrics::{Cell, Family, LabelSet, Series};
 
+/// A text as Python has it; half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD (three of
+/// them, one per byte), which no name may have.
+#[derive(Default)]
+pub(super) struct Text(pub(super) String);
+
+impl FromPyObject<'_, '_> for Text {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        Ok(Self(given.cast::<PyString>()?.to_string_lossy().into_owned()))
+    }
+}
+
+/// Several of them.
+pub(super) fn texts(given: Option<Vec<Text>>) -> Option<Vec<String>> {
+    given.map(|texts| texts.into_iter().map(|Text(text)| text).collect())
+}
+
 /// The series of `labels(*values, **by_name)`: every label must be given, in one of the two ways.
 pub(super) fn exact<C: Cell>(
     family: &Family<C>,
@@ -52,7 +70,7 @@ fn pair((name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)) -> PyResult<(String
     Ok((name.cast::<PyString>()?.to_string_lossy().into_owned(), text(&value)?))
 }
 
-/// Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD.
+/// What is no text is what `str()` says of it.
 fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
     match value.cast::<PyString>() {
         Ok(value) => Ok(value.to_string_lossy().into_owned()),

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::MetricsRegistry;
+use super::labels::Text;
 use crate::bindings::error::metric_error;
 use crate::metrics::{self, Exporter, MetricError, Options, Process, Scrape, Server, Source, Token};
 
@@ -32,12 +33,12 @@ impl MetricsExporter {
     #[pyo3(signature = (registry, bearer_token = None, created = false, process = true, own_metrics = true))]
     fn new(
         registry: &MetricsRegistry,
-        bearer_token: Option<&str>,
+        bearer_token: Option<Text>,
         created: bool,
         process: bool,
         own_metrics: bool,
     ) -> PyResult<Self> {
-        let token = bearer_token.map(|token| Token::new(token).ok_or(MetricError::Token)).transpose();
+        let token = bearer_token.map(|Text(token)| Token::new(&token).ok_or(MetricError::Token)).transpose();
         let token = token.map_err(metric_error)?;
         let mut sources: Vec<Arc<dyn Source>> = vec![registry.source()];
         if process {
@@ -121,14 +122,14 @@ impl MetricsServer {
 fn start_metrics_server(
     py: Python<'_>,
     exporter: &MetricsExporter,
-    host: &str,
+    host: Text,
     port: i64,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
 ) -> PyResult<MetricsServer> {
     let tls = certificate.zip(key).map(|(certificate, key)| metrics::load_tls(&certificate, &key));
     let tls = tls.transpose().map_err(metric_error)?;
-    let address = py.detach(|| metrics::resolve(host, port)).map_err(metric_error)?;
+    let address = py.detach(|| metrics::resolve(&host.0, port)).map_err(metric_error)?;
     metrics::serve(Arc::clone(&exporter.0), address, tls).map(MetricsServer).map_err(metric_error)
 }
 

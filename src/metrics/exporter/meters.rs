@@ -11,7 +11,7 @@ use crate::metrics::exposition::{FamilySnapshot, Format, HistogramValue, SeriesS
 use crate::metrics::registry::DROPS;
 
 const FORMATS: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
-const REFUSALS: [u16; 3] = [401, 404, 405];
+const REFUSALS: [u16; 4] = [401, 404, 405, 503];
 const SECONDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
 /// The answers in one format.
@@ -29,6 +29,7 @@ pub(super) struct Meters {
     refused: [AtomicU64; REFUSALS.len()],
     series: AtomicU64,
     dropped: AtomicU64,
+    sent_away: AtomicU64,
 }
 
 impl Meters {
@@ -56,7 +57,11 @@ impl Meters {
         }
     }
 
-    pub(super) fn snapshot(&self) -> [FamilySnapshot<'static>; 5] {
+    pub(super) fn sent_away(&self) {
+        self.sent_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> [FamilySnapshot<'static>; 6] {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed) as f64;
         let times: [HistogramValue<'static>; FORMATS.len()] = array::from_fn(|at| self.answered[at].times());
         let shown = FORMATS.iter().zip(&times).map(|(format, times)| {
@@ -86,6 +91,12 @@ impl Meters {
                 "Uses of label sets beyond a metric's limit, over all metrics.",
                 Kind::Counter,
                 vec![number(String::new(), load(&self.dropped))],
+            ),
+            family(
+                "idle_connections_closed_total",
+                "Connections that had sent no request when another needed their place.",
+                Kind::Counter,
+                vec![number(String::new(), load(&self.sent_away))],
             ),
         ]
     }

@@ -58,7 +58,7 @@ impl Exporter {
         Self { sources, options, meters: Meters::default() }
     }
 
-    /// Answers one scrape. Takes no lock of a writer.
+    /// Answers one scrape; 503 and a line of why if what there is to show cannot be had. Takes no lock of a writer.
     pub fn answer(&self, scrape: &Scrape<'_>) -> Answer {
         if !matches!(scrape.method, "GET" | "HEAD") {
             let mut answer = self.refuse(405, "Only GET and HEAD are answered here.\n");
@@ -73,6 +73,11 @@ impl Exporter {
         self.show(scrape)
     }
 
+    /// Notes that a client which sent no request was sent away for the sake of another.
+    pub fn sent_away(&self) {
+        self.meters.sent_away();
+    }
+
     /// The answer to a request for anything but the metrics.
     pub fn not_found(&self) -> Answer {
         self.refuse(404, "Not here. The metrics are at /metrics.\n")
@@ -81,7 +86,12 @@ impl Exporter {
     fn show(&self, scrape: &Scrape<'_>) -> Answer {
         let start = Instant::now();
         let format = choose_format(scrape.accept);
-        let mut families: Vec<FamilySnapshot<'_>> = self.sources.iter().flat_map(|source| source.snapshot()).collect();
+        let seen: Result<Vec<_>, _> = self.sources.iter().map(|source| source.snapshot()).collect();
+        let mut families: Vec<FamilySnapshot<'_>> = match seen {
+            Ok(seen) => seen.into_iter().flatten().collect(),
+            // No answer is better than one that is short of what was counted, which looks like a new beginning.
+            Err(error) => return self.refuse(503, &format!("{error}\n")),
+        };
         self.meters.saw(&families);
         if self.options.own_metrics {
             families.extend(self.meters.snapshot());

@@ -3,7 +3,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 
 use super::*;
-use crate::metrics::{LabelSet, Registry};
+use crate::metrics::{LabelSet, MetricError, Registry};
 
 fn registry() -> Arc<Registry> {
     let registry = Registry::new(1);
@@ -73,14 +73,44 @@ fn an_exporter_counts_its_own_answers_from_zero() {
     assert!(first.contains("hagane_exporter_series 3\n"), "{first}");
     exporter.answer(&Scrape { method: "POST", ..get("*/*") });
     exporter.not_found();
+    exporter.sent_away();
     let second = text();
     for line in [
         "hagane_exporter_scrapes_total{format=\"text\",status=\"200\"} 1\n".to_owned(),
         "hagane_exporter_scrapes_total{format=\"none\",status=\"404\"} 1\n".to_owned(),
         "hagane_exporter_scrapes_total{format=\"none\",status=\"405\"} 1\n".to_owned(),
+        "hagane_exporter_idle_connections_closed_total 1\n".to_owned(),
         "hagane_exporter_scrape_duration_seconds_count{format=\"text\"} 1\n".to_owned(),
         format!("hagane_exporter_scrape_size_bytes{{format=\"text\"}} {}\n", first.len()),
     ] {
         assert!(second.contains(&line), "{line} in {second}");
     }
+}
+
+/// Cannot be read until it is mended.
+#[derive(Default)]
+struct Broken(std::sync::atomic::AtomicBool);
+
+impl Source for Broken {
+    fn snapshot(&self) -> Result<Vec<FamilySnapshot<'_>>, MetricError> {
+        if self.0.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        Err(MetricError::Unreadable { path: "/there".into(), source, remedy: "mend it" })
+    }
+}
+
+#[test]
+fn what_cannot_be_had_whole_is_not_shown_at_all_and_counted() {
+    let broken = Arc::new(Broken::default());
+    let sources: Vec<Arc<dyn Source>> = vec![registry(), Arc::clone(&broken) as Arc<dyn Source>];
+    let exporter = Exporter::new(sources, Options { own_metrics: true, ..Options::default() });
+    let answer = exporter.answer(&get("*/*"));
+    let said = String::from_utf8(answer.body).unwrap();
+    assert_eq!(answer.status, 503);
+    assert_eq!(said, "cannot read the metrics of the other processes in /there: permission denied; mend it\n");
+    broken.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    let shown = String::from_utf8(exporter.answer(&get("*/*")).body).unwrap();
+    assert!(shown.contains("hagane_exporter_scrapes_total{format=\"none\",status=\"503\"} 1\n"), "{shown}");
 }

@@ -16,11 +16,13 @@ pub(super) use numbers::bound_text;
 use std::borrow::Cow;
 
 use super::cells::Kind;
+use super::error::MetricError;
 
 /// What can be shown: a registry, a directory of many processes' files, the process itself.
 pub trait Source: Send + Sync {
-    /// Every family as it is now. Takes no lock that a writer may hold for long.
-    fn snapshot(&self) -> Vec<FamilySnapshot<'_>>;
+    /// Every family as it is now. Takes no lock that a writer may hold for long. An error if part of it cannot be had:
+    /// counters that are short of what they were would look like ones that began again.
+    fn snapshot(&self) -> Result<Vec<FamilySnapshot<'_>>, MetricError>;
 }
 
 /// One metric name and its series at one moment.

@@ -184,6 +184,6 @@ mod tests {
         registry.gauge("both", "", Some(&[])).unwrap().series(LabelSet::Values(&[])).unwrap();
         let expected = "# TYPE plain unknown\nplain 0\n# TYPE both_total unknown\nboth_total 0\n\
                         # TYPE _total unknown\n_total 0\n# TYPE both gauge\nboth 0\n# EOF\n";
-        assert_eq!(encode(&registry.snapshot(), true), expected);
+        assert_eq!(encode(&registry.snapshot().unwrap(), true), expected);
     }
 }

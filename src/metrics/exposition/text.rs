@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn encode(registry: &Registry) -> String {
-        String::from_utf8(Format::Text.encode(&registry.snapshot(), false)).unwrap()
+        String::from_utf8(Format::Text.encode(&registry.snapshot().unwrap(), false)).unwrap()
     }
 
     #[test]

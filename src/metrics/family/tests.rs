@@ -66,6 +66,24 @@ fn beyond_the_limit_label_sets_share_one_series_and_are_counted() {
 }
 
 #[test]
+fn a_label_that_is_called_like_the_overflow_is_that_series_before_and_after() {
+    let names = ["a".to_owned()];
+    for (names, label) in [(Some(&names[..]), "a"), (None, "overflow")] {
+        for first in [true, false] {
+            let family = Family::<Counter>::new("m", "", names, (), 2).unwrap();
+            let use_it = |value: &str| {
+                family.series(LabelSet::Partial(&[(label, value)])).unwrap().cell.increment(1.0).unwrap();
+            };
+            let order = if first { [OVERFLOW, "1", "2", "3"] } else { ["1", "2", "3", OVERFLOW] };
+            order.into_iter().for_each(use_it);
+            let overflow = format!("{label}=\"{OVERFLOW}\"");
+            assert_eq!(rendered(&family).iter().filter(|labels| **labels == overflow).count(), 1);
+            assert_eq!(family.iter().map(|series| series.cell.get()).sum::<f64>(), 4.0);
+        }
+    }
+}
+
+#[test]
 fn eight_threads_that_create_the_same_series_create_each_once() {
     let family = family(Some(&["a"]), 1000);
     thread::scope(|scope| {

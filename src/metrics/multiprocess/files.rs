@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, openat};
+use rustix::io::Errno;
 
 use super::format::MOST_WORDS;
 
@@ -42,16 +43,17 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens what must be a plain file: no link is followed and no pipe is waited for.
-    pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<Self> {
+    /// Opens a plain file; `None` if it is something else: no link is followed and no pipe is waited for.
+    pub(super) fn open(path: &Path, flags: OFlags) -> io::Result<Option<Self>> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = File::from(openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
+        let file = match openat(CWD, path, flags, Mode::RUSR | Mode::WUSR) {
+            // A link, and a socket.
+            Err(Errno::LOOP | Errno::NXIO) => return Ok(None),
+            opened => File::from(opened?),
+        };
         let mut opened = Self { slot: None, file };
         opened.slot = note(opened.file.as_raw_fd());
-        if !opened.file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
-        }
-        Ok(opened)
+        Ok(opened.file.metadata()?.is_file().then_some(opened))
     }
 
     /// Whether nobody else holds the file's lock; it is then held here until this is dropped.
@@ -87,25 +89,37 @@ fn note(descriptor: RawFd) -> Option<usize> {
 /// Whether a process's file can be called so: a process number, a number in hexadecimal, the ending. Names from inside
 /// a file are asked this too before they are joined to the directory: they could point anywhere else.
 pub(super) fn is_cells(name: &str) -> bool {
-    let stem = name.strip_suffix(ENDING).and_then(|stem| stem.split_once('-'));
-    stem.is_some_and(|(process, number)| {
-        !process.is_empty()
-            && !number.is_empty()
-            && process.bytes().all(|byte| byte.is_ascii_digit())
-            && number.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    number_in(name).is_some()
 }
 
-/// Every process's file there is, by name.
-pub(super) fn cells_in(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+/// When the file was made, in nanoseconds since the epoch.
+fn number_in(name: &str) -> Option<u64> {
+    let (process, number) = name.strip_suffix(ENDING)?.split_once('-')?;
+    let plain = !process.is_empty()
+        && process.bytes().all(|byte| byte.is_ascii_digit())
+        && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(number, 16).ok().filter(|_| plain)
+}
+
+/// A process's file.
+#[derive(Debug)]
+pub(super) struct Cells {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// When it was made, in nanoseconds since the epoch.
+    pub(super) number: u64,
+}
+
+/// Every process's file there is, the youngest first.
+pub(super) fn cells_in(directory: &Path) -> io::Result<Vec<Cells>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(name) = entry.file_name().to_str().filter(|name| is_cells(name)) {
-            found.push((name.to_owned(), entry.path()));
+        if let Some((name, number)) = entry.file_name().to_str().and_then(|name| Some((name, number_in(name)?))) {
+            found.push(Cells { name: name.to_owned(), path: entry.path(), number });
         }
     }
-    found.sort_unstable();
+    found.sort_unstable_by(|one, other| (other.number, &other.name).cmp(&(one.number, &one.name)));
     Ok(found)
 }
 

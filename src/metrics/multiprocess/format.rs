@@ -6,7 +6,8 @@
 //! | 1 | the format's version |
 //! | 2 | how many words are in use, the head included; grows after what it covers is complete |
 //! | 3 | of a totals file: how often there was a new one |
-//! | 4 to 7 | 0 |
+//! | 4 | of a totals file: when the youngest file that it counts in was made, in nanoseconds since the epoch |
+//! | 5 to 7 | 0 |
 //!
 //! Records follow. The first word of each has its length in words (low half) and its type (high half).
 //!
@@ -26,6 +27,8 @@ pub(super) const HEAD: usize = 8;
 pub(super) const USED: usize = 2;
 /// Where the head of a totals file counts its versions.
 pub(super) const GENERATION: usize = 3;
+/// Where the head of a totals file says how young it is.
+pub(super) const NEWEST: usize = 4;
 /// No file is longer, in words: 64 MiB.
 pub(super) const MOST_WORDS: usize = 8 << 20;
 /// No histogram has more bounds, no name or label set more bytes.

@@ -1,47 +1,44 @@
 //! Adding up what several processes hold.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use super::family::MergedFamily;
 use super::format::FamilyRecord;
-use super::read::{Content, Record, Unreadable, plausible};
+use super::read::{Content, FamilyEntry, Record, Unreadable, plausible};
 use crate::metrics::cells::{Cell, Kind, Layout};
 use crate::metrics::combine::Combine;
-use crate::metrics::family::{Family, OVERFLOW};
-use crate::metrics::histogram::{self, HEAD};
-use crate::metrics::labels::{escaped_length, is_rendered, render};
-use crate::metrics::registry::sample_names;
+use crate::metrics::family::Family;
+use crate::metrics::names::reserved_for;
+use crate::metrics::registry::{DROPS, sample_names};
 
-/// Families and series of several sources, each series once.
+/// The gauge of what could not be counted in. It is kept in the totals too: what a fold leaves out is gone for good.
+pub(super) const LEFT_OUT: &str = "hagane_multiprocess_left_out";
+const LEFT_OUT_HELP: &str =
+    "Metrics that contradict another process's, and series that cannot be, which are not counted in.";
+
+/// Families and series of several sources, each series once. Where sources contradict each other the first one is right.
 pub(super) struct Merged {
     pub(super) families: Vec<MergedFamily>,
     // Sample name -> the family that writes it: no two families may write the same.
     claims: HashMap<String, usize>,
     limit: usize,
+    left_out: LeftOut,
 }
 
-/// One family.
-pub(super) struct MergedFamily {
-    pub(super) name: String,
-    pub(super) help: String,
-    pub(super) kind: Kind,
-    pub(super) combine: Combine,
-    pub(super) open: bool,
-    pub(super) bounds: Vec<f64>,
-    pub(super) width: usize,
-    pub(super) labels: Vec<Rc<str>>,
-    /// `width` words for each of `labels`.
-    pub(super) words: Vec<u64>,
-    places: HashMap<Rc<str>, usize>,
-    overflow: Option<usize>,
-    limit: usize,
+/// What was not counted in.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    families: u32,
+    series: u32,
+    /// The name of the first metric that this happened to.
+    pub(super) first: Option<String>,
 }
 
 impl Merged {
     /// Nothing yet; at most `limit` series per family, further ones are counted in its overflow series.
     pub(super) fn new(limit: usize) -> Self {
-        Self { families: Vec::new(), claims: HashMap::new(), limit }
+        Self { families: Vec::new(), claims: HashMap::new(), limit, left_out: LeftOut::default() }
     }
 
     /// Counts in the families of a registry of this process.
@@ -54,193 +51,122 @@ impl Merged {
         for (hint, series) in family.iter().enumerate() {
             let words = series.cell.words().iter().map(|word| word.load(Ordering::Relaxed));
             // Its labels were checked when it was made.
-            let _ = merged.add(series.rendered().as_bytes(), hint, words);
+            let _ = merged.add(series.rendered().as_bytes(), hint, words, None);
         }
     }
 
-    /// Counts in a file. A dead owner's gauges may be forgotten. Families that another has already registered otherwise
-    /// are left out; their number is returned. After an error part of the file is counted: begin again without it.
-    pub(super) fn add_file(&mut self, content: &Content, dead: bool) -> Result<usize, Unreadable> {
-        let mut known: HashMap<u32, Known> = HashMap::new();
-        let mut left_out = 0;
+    /// Counts in a file. A dead owner's gauges may be forgotten. A family that contradicts another of its name, or a
+    /// series that cannot be, costs only itself. After an error part of the file is counted: begin again without it.
+    pub(super) fn add_file(&mut self, content: &Content, dead: bool) -> Result<(), Unreadable> {
+        // In the order of their numbers, as in the file.
+        let mut known: Vec<Known> = Vec::new();
+        let mut last = 0;
         for record in content.records() {
             match record? {
-                Record::Family { number, record, bounds } => {
-                    let place = self.place(&record, &bounds);
-                    left_out += usize::from(place.is_none());
-                    let forgotten =
-                        dead && record.layout.kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
-                    let place = place.filter(|_| !forgotten);
-                    known.insert(number, Known { kind: record.layout.kind, bounds: bounds.len(), place, next: 0 });
-                }
+                Record::Family(family) => known.push(self.meet(&family, dead)),
                 Record::Series { family, labels, cells } => {
-                    let damaged = |what| Unreadable::Damaged(cells.first, what);
-                    let known = known.get_mut(&family).ok_or(damaged("a series of no family"))?;
-                    if !plausible(known.kind, known.bounds, cells) {
-                        return Err(damaged("cells that cannot be"));
+                    if known.get(last).is_none_or(|known| known.number != family) {
+                        last = known.binary_search_by_key(&family, |known| known.number).unwrap_or(usize::MAX);
                     }
-                    if let Some(place) = known.place {
-                        let added = self.families[place].add(labels, known.next, cells.iter());
-                        added.ok_or(damaged("labels that are none"))?;
+                    let Some(known) = known.get_mut(last) else {
+                        self.left_out.series("a series of no family");
+                        continue;
+                    };
+                    let counted = plausible(known.kind, known.bounds, cells)
+                        && known.place.is_none_or(|place| {
+                            let buckets = known.buckets.as_deref();
+                            self.families[place].add(labels, known.next, cells.iter(), buckets).is_some()
+                        });
+                    if !counted {
+                        self.left_out.series(&known.name);
                     }
                     known.next += 1;
                 }
                 Record::Folded(_) => {}
             }
         }
-        Ok(left_out)
+        Ok(())
     }
 
-    /// Whether a file is right to its end and has every family as others have registered it, so that counting it in
-    /// loses nothing.
-    pub(super) fn fits(&self, content: &Content) -> bool {
-        let same =
-            |record: &FamilyRecord<'_>, bounds: &[f64]| self.claimant(record, bounds).is_none_or(|(_, same)| same);
-        let families = content.records().all(|record| match record {
-            Ok(Record::Family { record, bounds, .. }) => same(&record, &bounds),
-            record => record.is_ok(),
-        });
-        families && Merged::new(self.limit).add_file(content, true).is_ok()
-    }
-
-    /// Which family writes samples of these names already, and whether it is this very one.
-    fn claimant(&self, record: &FamilyRecord<'_>, bounds: &[f64]) -> Option<(usize, bool)> {
+    /// What is to be done with the series of a file's family.
+    fn meet(&mut self, family: &FamilyEntry<'_>, dead: bool) -> Known {
+        let FamilyEntry { number, record, bounds } = family;
         let kind = record.layout.kind;
-        let place = *sample_names(record.name, kind).find_map(|sample| self.claims.get(&sample))?;
-        let there = &self.families[place];
-        let same_shape = there.kind == kind && there.bounds == bounds;
-        let same_mode = kind != Kind::Gauge || there.combine == record.layout.combine;
-        Some((place, there.name == record.name && same_shape && same_mode))
+        let forgotten = dead && kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
+        let place = self.place(record, bounds).filter(|_| !forgotten);
+        let buckets = place.and_then(|place| self.families[place].buckets_for(bounds));
+        Known { number: *number, name: record.name.to_owned(), kind, bounds: bounds.len(), place, buckets, next: 0 }
     }
 
+    /// Where the series of a family go: a new place, or that of the family of its name. `None`: they contradict.
     fn place(&mut self, record: &FamilyRecord<'_>, bounds: &[f64]) -> Option<usize> {
-        let FamilyRecord { name, help, open, layout } = *record;
-        if let Some((place, same)) = self.claimant(record, bounds) {
+        let FamilyRecord { name, help, layout, .. } = *record;
+        let mut samples = sample_names(name, layout.kind);
+        if let Some(place) = samples.find_map(|sample| self.claims.get(&sample).copied()) {
             let there = &mut self.families[place];
-            if same && there.help.is_empty() {
+            if !there.is_of(record) {
+                self.left_out.family(name);
+                return None;
+            }
+            if there.help.is_empty() {
                 help.clone_into(&mut there.help);
             }
-            return same.then_some(place);
+            return Some(place);
+        }
+        if !matches!(name, LEFT_OUT | DROPS)
+            && sample_names(name, layout.kind).any(|name| reserved_for(&name).is_some())
+        {
+            self.left_out.family(name);
+            return None;
         }
         let place = self.families.len();
         self.claims.extend(sample_names(name, layout.kind).map(|sample| (sample, place)));
-        self.families.push(MergedFamily {
-            name: name.to_owned(),
-            help: help.to_owned(),
-            kind: layout.kind,
-            combine: layout.combine,
-            open,
-            width: width(layout.kind, bounds.len()),
-            bounds: bounds.to_vec(),
-            labels: Vec::new(),
-            words: Vec::new(),
-            places: HashMap::new(),
-            overflow: None,
-            limit: self.limit,
-        });
+        self.families.push(MergedFamily::new(record, bounds, self.limit));
         Some(place)
+    }
+
+    /// What was left out so far.
+    pub(super) fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// Counts what was left out in the gauge that says so. The last thing to be done; `always`: also if it is nothing.
+    pub(super) fn say_what_is_left_out(&mut self, always: bool) {
+        let LeftOut { families, series, .. } = self.left_out;
+        if families + series == 0 && !always {
+            return;
+        }
+        let layout = Layout { kind: Kind::Gauge, combine: Combine::Sum, bounds: &[] };
+        let record = FamilyRecord { name: LEFT_OUT, help: LEFT_OUT_HELP, open: false, layout };
+        let Some(place) = self.place(&record, &[]) else { return };
+        for (hint, (what, count)) in [("families", families), ("series", series)].into_iter().enumerate() {
+            let words = [f64::from(count).to_bits(), 1];
+            let labels = format!("what=\"{what}\"");
+            let _ = self.families[place].add(labels.as_bytes(), hint, words.into_iter(), None);
+        }
+    }
+}
+
+impl LeftOut {
+    fn family(&mut self, name: &str) {
+        self.families = self.families.saturating_add(1);
+        self.first.get_or_insert_with(|| format!("the metric {name}, which has another type or mode elsewhere,"));
+    }
+
+    fn series(&mut self, name: &str) {
+        self.series = self.series.saturating_add(1);
+        self.first.get_or_insert_with(|| format!("a damaged series of {name}"));
     }
 }
 
 /// A family of the file that is being read.
 struct Known {
+    number: u32,
+    name: String,
     kind: Kind,
     bounds: usize,
     place: Option<usize>,
+    // Where the counts of its buckets go, if its bounds are others.
+    buckets: Option<Vec<usize>>,
     next: usize,
-}
-
-fn width(kind: Kind, bounds: usize) -> usize {
-    match kind {
-        Kind::Counter => 1,
-        Kind::Gauge => 2,
-        Kind::Histogram => HEAD + bounds + 1,
-    }
-}
-
-impl MergedFamily {
-    /// Counts in the words of a series. `hint`: where it is if the sources have their series in one order.
-    /// `None` if these are no labels.
-    fn add(&mut self, labels: &[u8], hint: usize, words: impl Iterator<Item = u64>) -> Option<()> {
-        let place = match self.labels.get(hint) {
-            Some(there) if there.as_bytes() == labels => hint,
-            _ => self.find_or_make(std::str::from_utf8(labels).ok()?)?,
-        };
-        let ours = &mut self.words[place * self.width..(place + 1) * self.width];
-        match self.kind {
-            Kind::Counter => ours.iter_mut().zip(words).for_each(|(ours, theirs)| *ours = sum(*ours, theirs)),
-            Kind::Gauge => fold_gauge(self.combine, ours, words),
-            Kind::Histogram => fold_histogram(ours, words),
-        }
-        Some(())
-    }
-
-    fn find_or_make(&mut self, labels: &str) -> Option<usize> {
-        if let Some(place) = self.places.get(labels) {
-            return Some(*place);
-        }
-        if !is_rendered(labels, self.kind) {
-            return None;
-        }
-        if self.labels.len() >= self.limit && !labels.contains(OVERFLOW) {
-            return Some(self.overflow(labels));
-        }
-        Some(self.push(labels))
-    }
-
-    fn overflow(&mut self, labels: &str) -> usize {
-        let rendered = if self.open { render(&[("overflow", OVERFLOW)]) } else { all_overflow(labels) };
-        if let Some(place) = self.overflow.or_else(|| self.places.get(rendered.as_str()).copied()) {
-            return place;
-        }
-        let place = self.push(&rendered);
-        self.overflow = Some(place);
-        place
-    }
-
-    fn push(&mut self, labels: &str) -> usize {
-        let labels: Rc<str> = labels.into();
-        self.places.insert(Rc::clone(&labels), self.labels.len());
-        self.labels.push(labels);
-        self.words.resize(self.words.len() + self.width, 0);
-        self.labels.len() - 1
-    }
-
-    /// What the file's record of it says.
-    pub(super) fn record(&self) -> FamilyRecord<'_> {
-        let layout = Layout { kind: self.kind, combine: self.combine, bounds: &self.bounds };
-        FamilyRecord { name: &self.name, help: &self.help, open: self.open, layout }
-    }
-}
-
-/// The same label names, each with the overflow value.
-fn all_overflow(labels: &str) -> String {
-    let mut pairs = Vec::new();
-    let mut rest = labels;
-    while let Some((name, after)) = rest.split_once("=\"") {
-        pairs.push((name, OVERFLOW));
-        rest = escaped_length(after).and_then(|length| after.get(length + 2..)).unwrap_or("");
-    }
-    render(&pairs)
-}
-
-fn sum(ours: u64, theirs: u64) -> u64 {
-    (f64::from_bits(ours) + f64::from_bits(theirs)).to_bits()
-}
-
-fn fold_gauge(combine: Combine, ours: &mut [u64], mut theirs: impl Iterator<Item = u64>) {
-    if let ([value, stamp], Some(other), Some(other_stamp)) = (ours, theirs.next(), theirs.next()) {
-        [*value, *stamp] = combine.fold([*value, *stamp], [other, other_stamp]);
-    }
-}
-
-fn fold_histogram(ours: &mut [u64], theirs: impl Iterator<Item = u64>) {
-    for (place, (ours, theirs)) in ours.iter_mut().zip(theirs).enumerate() {
-        *ours = match place {
-            0 => sum(*ours, theirs),
-            1 => histogram::lesser(*ours, histogram::least(theirs)).unwrap_or(*ours),
-            2 => histogram::greater(*ours, histogram::greatest(theirs)).unwrap_or(*ours),
-            _ => ours.saturating_add(theirs),
-        };
-    }
 }

@@ -52,9 +52,10 @@ impl Own {
         })
     }
 
-    /// The file's name.
-    pub(super) fn name(&self) -> String {
-        name_of(self.identity.each_ref().map(|part| part.load(Ordering::Acquire)))
+    /// The file's name; `None` if this process, after a fork, could make none.
+    pub(super) fn name(&self) -> Option<String> {
+        let identity = self.identity.each_ref().map(|part| part.load(Ordering::Acquire));
+        (identity[0] != 0).then(|| name_of(identity))
     }
 
     /// Appends a record and returns the word at which it starts; `None` if there is no room on the disk or in the file.
@@ -66,7 +67,7 @@ impl Own {
                 tracing::warn!(
                     target: "hagane::metrics",
                     "the file {} cannot grow ({error}); further series are seen only when this very process is scraped",
-                    self.directory.join(self.name()).display(),
+                    self.directory.join(self.name().unwrap_or_default()).display(),
                 );
             }
             return None;

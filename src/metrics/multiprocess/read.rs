@@ -7,8 +7,8 @@ use crate::metrics::names::check_metric_name;
 
 use super::files::is_cells;
 use super::format::{
-    FAMILY, FOLDED, FamilyRecord, GENERATION, HEAD, MAGIC, MOST_BOUNDS, MOST_TEXT, MOST_WORDS, SERIES, SERIES_HEAD,
-    USED, VERSION,
+    FAMILY, FOLDED, FamilyRecord, GENERATION, HEAD, MAGIC, MOST_BOUNDS, MOST_TEXT, MOST_WORDS, NEWEST, SERIES,
+    SERIES_HEAD, USED, VERSION,
 };
 
 /// Why a file is left alone.
@@ -34,11 +34,8 @@ pub(super) struct Content {
 /// One record.
 #[derive(Debug)]
 pub(super) enum Record<'a> {
-    Family {
-        number: u32,
-        record: FamilyRecord<'a>,
-        bounds: Vec<f64>,
-    },
+    /// Apart, because there are few, and every record would have to be as large.
+    Family(Box<FamilyEntry<'a>>),
     /// The labels are not yet known to be text: most of them were read from another file before.
     Series {
         family: u32,
@@ -46,6 +43,14 @@ pub(super) enum Record<'a> {
         cells: Cells<'a>,
     },
     Folded(&'a str),
+}
+
+/// A family, the word at which it starts, and its bounds.
+#[derive(Debug)]
+pub(super) struct FamilyEntry<'a> {
+    pub(super) number: u32,
+    pub(super) record: FamilyRecord<'a>,
+    pub(super) bounds: Vec<f64>,
 }
 
 /// The cells of a series, still in the file's bytes.
@@ -93,6 +98,16 @@ impl Content {
     /// Of a totals file: which one it is.
     pub(super) fn generation(&self) -> u64 {
         self.word(GENERATION)
+    }
+
+    /// Of a totals file: when the youngest file that is counted in was made.
+    pub(super) fn newest(&self) -> u64 {
+        self.word(NEWEST)
+    }
+
+    /// Whether it is right to its end, as far as records go.
+    pub(super) fn is_whole(&self) -> bool {
+        self.records().all(|record| record.is_ok())
     }
 
     /// The records, in their order. The first that is wrong is the last.
@@ -156,7 +171,8 @@ impl Content {
         // The bounds are returned beside the record, because their bytes need not be aligned.
         let layout = Layout { kind, combine, bounds: &[] };
         let record = FamilyRecord { name, help, open: low >> 16 & 1 == 1, layout };
-        Ok(Record::Family { number: u32::try_from(at).map_err(|_| "too far away")?, record, bounds })
+        let number = u32::try_from(at).map_err(|_| "too far away")?;
+        Ok(Record::Family(Box::new(FamilyEntry { number, record, bounds })))
     }
 
     fn series(&self, at: usize, length: usize) -> Result<Record<'_>, &'static str> {
@@ -202,11 +218,12 @@ fn halves(word: u64) -> (usize, usize) {
     ((word & 0xFFFF_FFFF) as usize, (word >> 32) as usize)
 }
 
-/// Whether cells are what a family of this type can hold.
+/// Whether cells are what a family of this type can hold. An infinite total is one that a program of before, whose
+/// totals did not stop at the greatest number, made.
 pub(super) fn plausible(kind: Kind, bounds: usize, cells: Cells<'_>) -> bool {
     let mut values = cells.iter().map(f64::from_bits);
     match kind {
-        Kind::Counter => cells.len() == 1 && values.all(|total| total.is_finite() && total >= 0.0),
+        Kind::Counter => cells.len() == 1 && values.all(|total| total >= 0.0),
         Kind::Gauge => cells.len() == 2,
         Kind::Histogram => {
             let mut words = cells.iter().skip(1);

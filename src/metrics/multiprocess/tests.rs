@@ -1,10 +1,11 @@
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, id};
 use std::thread;
 
+use super::files::{TOTALS, cells_in};
 use super::*;
-use crate::metrics::exposition::Source;
+use crate::metrics::exposition::{Source, Value};
 use crate::metrics::{Combine, DEFAULT_SERIES_LIMIT, Format, LabelSet};
 
 /// A process of its own, as far as the directory can tell: it has a file and that file's lock.
@@ -20,7 +21,7 @@ fn count(registry: &Registry, name: &str, value: &str, amount: f64) {
 }
 
 fn shown(registry: &Registry) -> String {
-    String::from_utf8(Format::Text.encode(&registry.snapshot(), false)).unwrap()
+    String::from_utf8(Format::Text.encode(&registry.snapshot().unwrap(), false)).unwrap()
 }
 
 #[track_caller]
@@ -32,7 +33,7 @@ fn assert_shows(registry: &Registry, lines: &[&str]) {
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    cells_in(directory).unwrap().into_iter().map(|(_, path)| path).collect()
+    cells_in(directory).unwrap().into_iter().map(|file| file.path).collect()
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn eight_threads_lose_nothing_while_others_read_and_fold() {
 }
 
 fn total(registry: &Registry) -> f64 {
-    let families = registry.snapshot();
+    let families = registry.snapshot().unwrap();
     let hits = families.iter().filter(|family| family.name == "hits_total").flat_map(|family| &family.series);
     hits.map(|series| if let Value::Number(value, _) = series.value { value } else { 0.0 }).sum()
 }
@@ -170,33 +171,10 @@ fn beyond_the_limit_the_series_of_all_processes_together_share_one() {
     }
 }
 
-#[test]
-fn a_family_that_others_have_otherwise_is_left_out_and_not_lost() {
-    let directory = tempfile::tempdir().unwrap();
-    let (_shared, own) = process(directory.path());
-    count(&own, "hits_total", "/", 1.0);
-    {
-        let (_shared, first) = process(directory.path());
-        first.histogram("t", "", Some(&[]), Some(&[1.0])).unwrap();
-    }
-    shown(&own);
-    {
-        let (_shared, other) = process(directory.path());
-        other.counter("t_sum", "", Some(&[])).unwrap();
-        count(&other, "hits_total", "/", 1.0);
-    }
-    for _ in 0..2 {
-        let text = shown(&own);
-        assert!(text.contains("hits_total{path=\"/\"} 2\n"), "{text}");
-        assert_eq!(text.matches("t_sum").count(), 1, "{text}");
-    }
-    assert_eq!(files(directory.path()).len(), 2);
-}
-
 fn file_of_a_dead_process(directory: &Path) -> PathBuf {
     let (shared, dead) = process(directory);
     count(&dead, "hits_total", "/", 7.0);
-    let path = directory.join(shared.own.name());
+    let path = directory.join(shared.own.name().unwrap());
     drop((shared, dead));
     path
 }
@@ -204,17 +182,13 @@ fn file_of_a_dead_process(directory: &Path) -> PathBuf {
 #[test]
 fn a_file_that_is_foreign_newer_truncated_or_damaged_counts_nowhere_and_stays() {
     type Spoil = fn(&mut Vec<u8>);
-    let ways: [Spoil; 7] = [
+    let ways: [Spoil; 6] = [
         |bytes| bytes[..8].copy_from_slice(b"whatever"),
         |bytes| bytes[8] = 2,
         |bytes| bytes.truncate(100),
         |bytes| bytes[16..24].copy_from_slice(&u64::MAX.to_ne_bytes()),
         |bytes| bytes[64] = 0xFF,
         |bytes| bytes[68] = 9,
-        |bytes| {
-            let at = bytes.windows(8).position(|word| word == 7_f64.to_bits().to_ne_bytes()).unwrap();
-            bytes[at..at + 8].copy_from_slice(&f64::NAN.to_bits().to_ne_bytes());
-        },
     ];
     for (number, spoil) in ways.into_iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
@@ -289,9 +263,39 @@ fn crafted_totals_remove_no_file_of_anybody_else() {
         fs::write(directory.join(TOTALS), bytes).unwrap();
         file_of_a_dead_process(&directory);
         count(&own, "hits_total", "/", 1.0);
-        own.snapshot();
+        own.snapshot().unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"precious", "{name}");
     }
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_is_refused() {
+    for mode in [0o720, 0o702, 0o1777] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let refused = Directory::open(directory.path()).err().unwrap();
+        assert!(refused.to_string().contains("may write there; take that right away (chmod go-w)"), "{refused}");
+        assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_emptied_or_made_anew_makes_no_total() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("metrics");
+    let (_shared, own) = process(&path);
+    count(&own, "hits_total", "/", 1.0);
+    let unreadable = |own: &Registry| match own.snapshot() {
+        Err(MetricError::Unreadable { source, .. }) => source.kind(),
+        other => panic!("{other:?}"),
+    };
+    fs::remove_dir_all(&path).unwrap();
+    assert_eq!(unreadable(&own), io::ErrorKind::NotFound);
+    let (_shared, other) = process(&path);
+    assert_eq!(unreadable(&own), io::ErrorKind::NotFound);
+    assert!(other.snapshot().is_ok());
+    fs::remove_file(&files(&path)[0]).unwrap();
+    assert_eq!(unreadable(&other), io::ErrorKind::NotFound);
 }
 
 #[test]
@@ -315,44 +319,11 @@ fn a_file_that_can_grow_no_more_leaves_its_process_with_its_own_memory() {
     for number in 0..most {
         family.series(LabelSet::Values(&[&format!("{number:06}{long}")])).unwrap().cell.increment(1.0).unwrap();
     }
-    let families = own.snapshot();
+    let families = own.snapshot().unwrap();
     let big = families.iter().find(|family| family.name == "big_total").unwrap();
     assert_eq!(big.series.len(), most);
     assert!(fs::metadata(&files(directory.path())[0]).unwrap().len() <= (format::MOST_WORDS * 8) as u64);
 }
 
-#[test]
-fn ten_million_observations_take_no_memory() {
-    // In a process of its own: what other tests take at the same time is not to be seen.
-    let alone = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "metrics::multiprocess::tests::ten_million_observations_alone", "--ignored"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&alone.stdout).into_owned();
-    assert!(alone.status.success() && said.contains("1 passed"), "{said}");
-}
-
-#[test]
-#[ignore = "run by the test above, in a process of its own"]
-fn ten_million_observations_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let (_shared, shared) = process(directory.path());
-    let alone = Registry::default();
-    for registry in [&shared, &alone] {
-        let family = registry.histogram("seconds", "", Some(&[]), None).unwrap();
-        let series = family.series(LabelSet::Values(&[])).unwrap();
-        let observe =
-            |from: u32, to: u32| (from..to).for_each(|step| series.cell.observe(f64::from(step % 100)).unwrap());
-        observe(0, 10_000);
-        let before = resident();
-        observe(10_000, 10_000_000);
-        assert!(resident() < before + (4 << 20), "{before} -> {}", resident());
-        assert_eq!(series.cell.snapshot().count(), 10_000_000);
-    }
-}
-
-/// Bytes of memory that this process really uses.
-fn resident() -> usize {
-    let pages = fs::read_to_string(format!("/proc/{}/statm", id())).unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-}
+mod contradictions;
+mod memory;

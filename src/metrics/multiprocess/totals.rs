@@ -6,12 +6,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags};
 
-use super::files::{FOLD_LOCK, NEW_TOTALS, Opened, TOTALS};
-use super::format::{self, GENERATION, HEAD, MOST_WORDS, USED, head};
+use super::files::{Cells, FOLD_LOCK, NEW_TOTALS, Opened, TOTALS};
+use super::format::{self, GENERATION, HEAD, MOST_WORDS, NEWEST, USED, head};
 use super::merge::Merged;
 use super::own::bytes_of;
 use super::read::{Content, Record, Unreadable};
@@ -22,7 +22,8 @@ const BATCH: usize = 64;
 /// The totals file as it is now; `None` if there is none yet.
 pub(super) fn read(directory: &Path) -> io::Result<Result<Option<Content>, Unreadable>> {
     match Opened::open(&directory.join(TOTALS), OFlags::RDONLY) {
-        Ok(opened) => Ok(Content::new(opened.read(Vec::new())?)),
+        Ok(None) => Ok(Err(Unreadable::Foreign)),
+        Ok(Some(opened)) => Ok(Content::new(opened.read(Vec::new())?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
         Err(error) => Err(error),
     }
@@ -38,74 +39,111 @@ pub(super) fn folded(totals: Option<&Content>) -> Vec<&str> {
     names.collect()
 }
 
-/// Folds files whose owner is dead; `dead` are candidates. Does nothing while another process folds.
-pub(super) fn fold(directory: &Path, dead: &[(String, PathBuf)], limit: usize) -> io::Result<usize> {
-    let lock = Opened::open(&directory.join(FOLD_LOCK), OFlags::RDWR | OFlags::CREATE)?;
+/// Folds files whose owner is dead; `dead` are candidates, the youngest first. Does nothing while another process folds.
+///
+/// A file that is damaged stays where it is. Of any other all is counted in but what contradicts a younger program (a
+/// metric of another type or mode) and series that cannot be: those are gone then, and counted in a gauge of the totals.
+pub(super) fn fold(directory: &Path, dead: &[Cells], limit: usize) -> io::Result<usize> {
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "totals.lock is no plain file");
+    let lock = Opened::open(&directory.join(FOLD_LOCK), OFlags::RDWR | OFlags::CREATE)?.ok_or_else(refused)?;
     if !lock.lock(FlockOperation::NonBlockingLockExclusive) {
         return Ok(0);
     }
     // What cannot be read is left for someone who can; to write over it would lose it.
     let Ok(totals) = read(directory)? else { return Ok(0) };
-    let mut merged = Merged::new(limit);
-    if let Some(totals) = &totals
-        && merged.add_file(totals, false).is_err()
-    {
+    if totals.as_ref().is_some_and(|totals| !totals.is_whole()) {
         return Ok(0);
     }
     // Named for as long as they are there: whoever folded them was killed before it removed them.
     let mut names = folded(totals.as_ref());
     names.retain(|name| fs::symlink_metadata(directory.join(name)).is_ok());
+    let gone = claim(dead.iter().filter(|file| !names.contains(&file.name.as_str())).take(BATCH))?;
+    let mut merged = Merging::new(totals.as_ref(), limit);
     let named = names.len();
-    let mut gone = Vec::new();
-    for (name, path) in dead.iter().filter(|(name, _)| !names.contains(&name.as_str())).take(BATCH) {
-        if let Some(claimed) = claimed(path)? {
-            gone.push((name.as_str(), claimed));
+    for Claimed { file, content, .. } in &gone {
+        if let Some(content) = content.as_ref().filter(|content| content.is_whole()) {
+            merged.add(file.number, content, true);
+            names.push(&file.name);
         }
     }
-    for (name, (_, content)) in &gone {
-        // One that is damaged, or that has metrics of other types, stays where it is: nothing of it is lost.
-        let fits = |content: &&Content| merged.fits(content);
-        let Some(content) = content.as_ref().filter(fits) else { continue };
-        if merged.add_file(content, true).is_ok() {
-            names.push(name);
-        }
-    }
-    let generation = totals.as_ref().map_or(0, Content::generation) + 1;
     if names.len() > named {
-        replace(directory, &merged, &names, generation)?;
+        let generation = totals.as_ref().map_or(0, Content::generation) + 1;
+        replace(directory, merged.finish(), &names, generation)?;
     }
     remove(directory, &names, &gone);
     Ok(names.len())
 }
 
-type Claimed = (Opened, Option<Content>);
-
-/// A dead process's file under its exclusive lock; `None` if its owner lives or there is nothing to be read in it.
-fn claimed(path: &Path) -> io::Result<Option<Claimed>> {
-    let opened = match Opened::open(path, OFlags::RDONLY) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if !opened.lock(FlockOperation::NonBlockingLockExclusive) {
-        return Ok(None);
-    }
-    let content = Content::new(opened.read(Vec::new())?);
-    Ok(content.ok().map(|content| (opened, content)))
+/// Files and the totals of before, the youngest first.
+struct Merging<'a> {
+    merged: Merged,
+    totals: Option<&'a Content>,
+    newest: u64,
 }
 
-fn replace(directory: &Path, merged: &Merged, names: &[&str], generation: u64) -> io::Result<()> {
+impl<'a> Merging<'a> {
+    fn new(totals: Option<&'a Content>, limit: usize) -> Self {
+        Self { merged: Merged::new(limit), totals, newest: totals.map_or(0, Content::newest) }
+    }
+
+    fn add(&mut self, number: u64, content: &Content, dead: bool) {
+        if let Some(totals) = self.totals.take_if(|totals| totals.newest() >= number) {
+            self.add(totals.newest(), totals, false);
+        }
+        self.newest = self.newest.max(number);
+        // Only what is whole gets here, and that has no record which could be refused.
+        let _ = self.merged.add_file(content, dead);
+    }
+
+    fn finish(mut self) -> (Merged, u64) {
+        if let Some(totals) = self.totals.take() {
+            self.add(totals.newest(), totals, false);
+        }
+        self.merged.say_what_is_left_out(false);
+        (self.merged, self.newest)
+    }
+}
+
+/// A dead process's file under its exclusive lock.
+struct Claimed<'a> {
+    file: &'a Cells,
+    _lock: Opened,
+    /// `None` if its owner died before it wrote anything.
+    content: Option<Content>,
+}
+
+/// Those of the files whose owner does not live and that can be read.
+fn claim<'a>(dead: impl Iterator<Item = &'a Cells>) -> io::Result<Vec<Claimed<'a>>> {
+    let mut claimed = Vec::new();
+    for file in dead {
+        let opened = match Opened::open(&file.path, OFlags::RDONLY) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            opened => opened.ok().flatten(),
+        };
+        let Some(lock) = opened.filter(|opened| opened.lock(FlockOperation::NonBlockingLockExclusive)) else {
+            continue;
+        };
+        if let Ok(content) = Content::new(lock.read(Vec::new())?) {
+            claimed.push(Claimed { file, _lock: lock, content });
+        }
+    }
+    Ok(claimed)
+}
+
+fn replace(directory: &Path, merged: (Merged, u64), names: &[&str], generation: u64) -> io::Result<()> {
     let path = directory.join(NEW_TOTALS);
     // A file left by a fold that was killed; only the holder of the lock makes one.
     let _ = fs::remove_file(&path);
-    let words = words_of(merged, names, generation)?;
+    let (merged, newest) = merged;
+    let mut words = words_of(&merged, names, generation)?;
+    words[NEWEST] = newest;
     let mut file = File::options().write(true).create_new(true).open(&path)?;
     file.write_all(&bytes_of(&words))?;
     file.sync_data()?;
     fs::rename(&path, directory.join(TOTALS))
 }
 
-fn words_of(merged: &Merged, names: &[&str], generation: u64) -> io::Result<Vec<u64>> {
+pub(super) fn words_of(merged: &Merged, names: &[&str], generation: u64) -> io::Result<Vec<u64>> {
     let too_long = || io::Error::new(io::ErrorKind::StorageFull, "the totals are longer than such a file may be");
     let mut words = head(HEAD, generation).to_vec();
     for family in &merged.families {
@@ -125,8 +163,8 @@ fn words_of(merged: &Merged, names: &[&str], generation: u64) -> io::Result<Vec<
 }
 
 /// Removes what is counted in, and files whose owner died before it wrote anything.
-fn remove(directory: &Path, names: &[&str], gone: &[(&str, Claimed)]) {
-    let empty = gone.iter().filter(|(_, (_, content))| content.is_none()).map(|(name, _)| *name);
+fn remove(directory: &Path, names: &[&str], gone: &[Claimed<'_>]) {
+    let empty = gone.iter().filter(|claimed| claimed.content.is_none()).map(|claimed| claimed.file.name.as_str());
     for name in names.iter().copied().chain(empty) {
         // A file that cannot be removed is still named in the totals, and so not counted again.
         let _ = fs::remove_file(directory.join(name));

@@ -11,7 +11,8 @@ use crate::metrics::names::check_label_names;
 
 /// What goes with the samples of one push.
 pub struct RemoteWriteOptions<'a> {
-    /// Labels that every series gets; one that a series has itself is renamed there to `exported_...`.
+    /// Labels that every series gets; one that a series has itself is renamed there to `exported_...`, with as many
+    /// prefixes as it takes.
     pub labels: &'a [(String, String)],
     /// Of every sample, in milliseconds since the epoch.
     pub timestamp: i64,
@@ -24,7 +25,8 @@ pub fn remote_write_requests(
     families: &[FamilySnapshot<'_>],
     options: &RemoteWriteOptions<'_>,
 ) -> Result<Vec<Vec<u8>>, MetricError> {
-    check_label_names("remote write", Kind::Gauge, options.labels.iter().map(|(name, _)| name.as_str()))?;
+    // As of a histogram: `le` would stand twice with a bucket.
+    check_label_names("remote write", Kind::Histogram, options.labels.iter().map(|(name, _)| name.as_str()))?;
     let mut writer = Writer { options, request: Message::default(), series: 0, bodies: Vec::new() };
     for family in families {
         writer.describe(family);
@@ -108,14 +110,21 @@ impl Writer<'_> {
     }
 
     fn all_labels<'b>(&'b self, name: &'b str, labels: &'b str, bound: Option<f64>) -> Labels<'b> {
-        let ours = |wanted: &str| self.options.labels.iter().any(|(name, _)| name == wanted);
         let mut all: Labels<'b> = vec![("__name__".into(), name.into())];
         all.extend(bound.map(|bound| ("le".into(), bound_text(bound).into())));
         all.extend(self.options.labels.iter().map(|(name, value)| (name.into(), value.into())));
-        all.extend(
-            pairs(labels)
-                .map(|(name, value)| (if ours(name) { format!("exported_{name}").into() } else { name.into() }, value)),
-        );
+        let is_ours = |wanted: &str| self.options.labels.iter().any(|(name, _)| name == wanted);
+        let (mut hidden, own): (Vec<_>, Vec<_>) = pairs(labels).partition(|(name, _)| is_ours(name));
+        all.extend(own.into_iter().map(|(name, value)| (name.into(), value)));
+        // As Prometheus does when it scrapes: the shortest first, each with so many prefixes that it is alone.
+        hidden.sort_by_key(|(name, _)| name.len());
+        for (name, value) in hidden {
+            let mut name = format!("exported_{name}");
+            while all.iter().any(|(taken, _)| *taken == name) {
+                name.insert_str(0, "exported_");
+            }
+            all.push((name.into(), value));
+        }
         all
     }
 
@@ -155,7 +164,7 @@ mod tests {
             family.series(LabelSet::Values(&[value])).unwrap();
         }
         let options = RemoteWriteOptions { labels, timestamp: 1, batch };
-        let bodies = remote_write_requests(&registry.snapshot(), &options)?;
+        let bodies = remote_write_requests(&registry.snapshot().unwrap(), &options)?;
         Ok(bodies.iter().map(|body| snap::raw::Decoder::new().decompress_vec(body).unwrap()).collect())
     }
 
@@ -174,6 +183,31 @@ mod tests {
         let text = String::from_utf8_lossy(&body);
         assert_eq!(text.matches("exported_job").count(), 2, "{text}");
         assert_eq!(text.matches("night").count(), 3, "{text}");
-        assert!(matches!(bodies(&[pair("__name__", "x")], 9), Err(MetricError::LabelName { .. })));
+        for refused in ["__name__", "le", "a-b"] {
+            assert!(matches!(bodies(&[pair(refused, "x")], 9), Err(MetricError::LabelName { .. })), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_hidden_label_gets_prefixes_until_it_is_alone() {
+        let ours = [pair("job", "night"), pair("exported_job", "ours"), pair("env", "test")];
+        let options = RemoteWriteOptions { labels: &ours, timestamp: 1, batch: 9 };
+        let writer = Writer { options: &options, request: Message::default(), series: 0, bodies: Vec::new() };
+        let rendered = r#"exported_env="1",env="2",exported_job="3",job="4",exported_exported_job="5""#;
+        let mut all = writer.all_labels("m", rendered, None);
+        all.sort_unstable();
+        let all: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected = [
+            "__name__=m",
+            "env=test",
+            "exported_env=1",
+            "exported_exported_env=2",
+            "exported_exported_exported_exported_job=3",
+            "exported_exported_exported_job=4",
+            "exported_exported_job=5",
+            "exported_job=ours",
+            "job=night",
+        ];
+        assert_eq!(all, expected);
     }
 }

@@ -1,7 +1,9 @@
 //! Accepting, answering, and giving up on those that do not get on.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -14,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -36,7 +38,7 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { head: Duration::from_secs(5), all: Duration::from_secs(30) }
+        Self { head: Duration::from_secs(2), all: Duration::from_secs(30) }
     }
 }
 
@@ -55,14 +57,17 @@ pub(super) async fn accept(
     descriptors: Arc<Descriptors>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut open = JoinSet::new();
+    let mut open = Open::default();
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            Some(_) = open.join_next(), if !open.is_empty() => {}
-            accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
+            Some(_) = open.tasks.join_next(), if !open.tasks.is_empty() => {}
+            accepted = listener.accept(), if open.has_place() => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(converse(stream, service.clone(), Arc::clone(&descriptors)));
+                    if open.make_place().await {
+                        service.exporter.sent_away();
+                    }
+                    open.add(|asked| converse(stream, service.clone(), Arc::clone(&descriptors), asked));
                 }
                 // Out of descriptors, mostly: it passes, and asking again at once would only burn time.
                 Err(_) => sleep(RETRY_PAUSE).await,
@@ -71,20 +76,60 @@ pub(super) async fn accept(
     }
     descriptors.forget_listener();
     drop(listener);
-    let ended = async { while open.join_next().await.is_some() {} };
+    let ended = async { while open.tasks.join_next().await.is_some() {} };
     let _ = timeout(CLOSE_TIMEOUT, ended).await;
 }
 
-async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descriptors>) {
+/// The connections that are open.
+#[derive(Default)]
+struct Open {
+    tasks: JoinSet<()>,
+    // The oldest first. Whoever has asked is let finish; the others may have to go.
+    waiting: VecDeque<(AbortHandle, Arc<AtomicBool>)>,
+}
+
+impl Open {
+    /// Whether there is a place, or someone who can be sent away for one.
+    fn has_place(&mut self) -> bool {
+        self.forget_those_who_asked();
+        self.tasks.len() < CONNECTIONS || (self.tasks.len() == CONNECTIONS && !self.waiting.is_empty())
+    }
+
+    fn forget_those_who_asked(&mut self) {
+        self.waiting.retain(|(task, asked)| !task.is_finished() && !asked.load(Ordering::Relaxed));
+    }
+
+    /// Sends the oldest away that has asked nothing, if all places are taken, so that idle clients, who need no token,
+    /// cannot keep those who ask from being answered. If meanwhile all have asked, there is one more than places.
+    async fn make_place(&mut self) -> bool {
+        self.forget_those_who_asked();
+        if self.tasks.len() < CONNECTIONS {
+            return false;
+        }
+        let Some((oldest, _)) = self.waiting.pop_front() else { return false };
+        oldest.abort();
+        // It gives its descriptor's slot back when it ends.
+        self.tasks.join_next().await;
+        true
+    }
+
+    fn add<F: Future<Output = ()> + Send + 'static>(&mut self, connection: impl FnOnce(Arc<AtomicBool>) -> F) {
+        let asked = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(connection(Arc::clone(&asked)));
+        self.waiting.push_back((task, asked));
+    }
+}
+
+async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descriptors>, asked: Arc<AtomicBool>) {
     let patience = service.patience;
     let stream = Noted::new(stream, &descriptors);
     let talk = async {
         match &service.tls {
-            None => speak(stream, &service).await,
+            None => speak(stream, &service, &asked).await,
             Some(tls) => {
                 // No handshake, or one that fails: there is nobody to tell.
                 if let Ok(Ok(stream)) = timeout(patience.head, tls.accept(stream)).await {
-                    speak(stream, &service).await;
+                    speak(stream, &service, &asked).await;
                 }
             }
         }
@@ -92,8 +137,9 @@ async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descript
     let _ = timeout(patience.all, talk).await;
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, service: &Service) {
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, service: &Service, asked: &AtomicBool) {
     let answer = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
         let response = answer(&request, &service.exporter);
         async { Ok::<_, Infallible>(response) }
     });

@@ -7,17 +7,20 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// How many scrapes are answered at once; further ones wait in the system's backlog.
 pub(super) const CONNECTIONS: usize = 32;
 
+/// One more, for the moment in which a place changes hands.
+pub(super) const SLOTS: usize = CONNECTIONS + 1;
+
 const NONE: RawFd = -1;
 
 /// The listener's descriptor and those of the open connections.
 pub(super) struct Descriptors {
     listener: AtomicI32,
-    connections: [AtomicI32; CONNECTIONS],
+    connections: [AtomicI32; SLOTS],
 }
 
 impl Descriptors {
     pub(super) fn new(listener: RawFd) -> Self {
-        Self { listener: AtomicI32::new(listener), connections: [const { AtomicI32::new(NONE) }; CONNECTIONS] }
+        Self { listener: AtomicI32::new(listener), connections: [const { AtomicI32::new(NONE) }; SLOTS] }
     }
 
     /// Forgets the listener. Comes before its close: a number that is free may be another file's the next moment.

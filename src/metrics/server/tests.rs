@@ -70,6 +70,35 @@ fn more_idle_clients_than_places_cannot_keep_a_server_from_closing() {
 }
 
 #[test]
+fn idle_clients_give_their_places_to_one_that_asks_and_are_counted() {
+    // So patient that nobody leaves by himself while this runs.
+    let hour = Duration::from_secs(3600);
+    let exporter = Arc::new(Exporter::new(Vec::new(), Options { own_metrics: true, ..Options::default() }));
+    let service = Service { exporter, tls: None, patience: Patience { head: hour, all: hour } };
+    let server = serve_with(service, loopback(0)).unwrap();
+    let idle: Vec<TcpStream> = (0..2 * descriptors::CONNECTIONS)
+        .map(|number| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            // Some begin a request and never end it.
+            stream.write_all(if number % 2 == 0 { b"GET /metrics HTTP/1.1\r\n" } else { b"" }).unwrap();
+            stream
+        })
+        .collect();
+    let shown = ask(&server, "GET /metrics");
+    assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"), "{shown}");
+    let sent_away = descriptors::CONNECTIONS + 1;
+    assert!(shown.contains(&format!("hagane_exporter_idle_connections_closed_total {sent_away}\n")), "{shown}");
+    // The oldest went, the youngest are still there.
+    idle[0].set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let gone =
+        (&idle[0]).read(&mut [0]).map_or_else(|error| error.kind() == io::ErrorKind::ConnectionReset, |read| read == 0);
+    assert!(gone);
+    idle[idle.len() - 1].set_nonblocking(true).unwrap();
+    assert_eq!((&idle[idle.len() - 1]).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    close(&server);
+}
+
+#[test]
 fn an_address_that_cannot_be_had_is_named_with_the_remedy() {
     let server = open();
     let port = server.address().port();
@@ -95,7 +124,7 @@ fn noted_descriptors_are_listed_until_their_guard_is_gone() {
     assert_eq!(descriptors.open(), [8]);
     drop(second);
     assert!(
-        (0..descriptors::CONNECTIONS as i32)
+        (0..descriptors::SLOTS as i32)
             .map(|at| Descriptors::note(&descriptors, at))
             .collect::<Vec<_>>()
             .iter()

@@ -88,7 +88,6 @@ class CodeActAgent:
         await self.cleanup()
 
     @metrics_tracked
-    @tracing.opens_agent_span(lambda agent: agent.name)
     async def run(self, input_data: Mapping[str, Any]) -> dict[str, Any]:
         """Solves `input_data["task"]` (str), with `input_data["files"]` (name -> bytes or str) at hand.
 

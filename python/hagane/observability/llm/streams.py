@@ -20,7 +20,10 @@ Reader = Callable[[Any, Call], bool]
 
 
 class _Watch:
-    """What is known of a stream's end. It refers to no part of the stream, which may thus be dropped."""
+    """What is known of a stream's end; a `with` around the wait for each item tells it how that went.
+
+    It refers to no part of the stream, which may thus be dropped.
+    """
 
     __slots__ = ("busy", "call", "read")
 
@@ -34,6 +37,16 @@ class _Watch:
         if not self.busy:
             self.call.end("cancelled")
 
+    def __enter__(self) -> None:
+        self.busy = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            self.call.end("success")
+        elif error is not None:
+            self.call.failed(error)
+        self.busy = False
+
     def hides(self, item: Any) -> bool:
         try:
             return self.read(item, self.call)
@@ -41,66 +54,39 @@ class _Watch:
             return False
 
 
-class _Items:
-    """A synchronous iterator that tells its watch what passes."""
+class _Watched:
+    """An iterator that tells its watch what passes; all else is passed on."""
 
     def __init__(self, inner: Any, watch: _Watch) -> None:
         self._inner = inner
         self._watch = watch
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Items(_Watched):
     def __iter__(self) -> _Items:
         return self
 
     def __next__(self) -> Any:
-        watch = self._watch
         while True:
-            watch.busy = True
-            try:
+            with self._watch:
                 item = next(self._inner)
-            except StopIteration:
-                watch.call.end("success")
-                raise
-            except BaseException as error:
-                watch.call.failed(error)
-                raise
-            finally:
-                watch.busy = False
-            if not watch.hides(item):
+            if not self._watch.hides(item):
                 return item
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
-
-class _AsyncItems:
-    """An asynchronous iterator that tells its watch what passes."""
-
-    def __init__(self, inner: Any, watch: _Watch) -> None:
-        self._inner = inner
-        self._watch = watch
-
+class _AsyncItems(_Watched):
     def __aiter__(self) -> _AsyncItems:
         return self
 
     async def __anext__(self) -> Any:
-        watch = self._watch
         while True:
-            watch.busy = True
-            try:
+            with self._watch:
                 item = await self._inner.__anext__()
-            except StopAsyncIteration:
-                watch.call.end("success")
-                raise
-            except BaseException as error:
-                watch.call.failed(error)
-                raise
-            finally:
-                watch.busy = False
-            if not watch.hides(item):
+            if not self._watch.hides(item):
                 return item
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 def is_stream(result: Any) -> bool:

@@ -1,0 +1,98 @@
+"""The function that `@metrics_tracked` puts in a function's place: of the same sort, and counting.
+
+Where nobody traces, a run costs two calls into Rust.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from hagane.observability._later import AT_ONCE, settled
+from hagane.observability._meters import METERS, Meter, way_of
+from hagane.observability._runs import Run, relay, relay_async
+from hagane.observability.tracing import API, SPANS_ITSELF, is_on
+
+__all__ = ["MeterOf", "wrap"]
+
+_modules, _TRACING = sys.modules, API
+
+MeterOf = Callable[[tuple[Any, ...]], Meter]
+"""Finds the meter of a call by its arguments; never raises."""
+
+
+def wrap(func: Any, meter_of: MeterOf, *, by_owner: bool) -> Any:
+    """Make what runs `func` and counts it.
+
+    `by_owner`: the usual case, an object with a name that ran before, is looked up in place: a call would cost more.
+    """
+    # A function that opens an agent's span itself needs no second one.
+    spans = not getattr(func, SPANS_ITSELF, False)
+    if inspect.isasyncgenfunction(func):
+        return wraps(func)(relay_async(lambda args: Run(meter_of(args), spans=spans), func))
+    if inspect.isgeneratorfunction(func):
+        return wraps(func)(relay(lambda args: Run(meter_of(args), spans=spans), func))
+    make = _wrap_async if inspect.iscoroutinefunction(func) else _wrap_sync
+    return make(func, meter_of, by_owner, spans)
+
+
+def _wrap_async(func: Any, meter_of: MeterOf, by_owner: bool, spans: bool) -> Any:
+    @wraps(func)
+    async def run_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            meter = METERS[args[0].name] if by_owner else meter_of(args)
+        except Exception:  # Not seen before, no name, or a property that is not ready.
+            meter = meter_of(args)
+        if _TRACING in _modules and is_on():
+            with Run(meter, spans=spans) as run, run.active():
+                return await func(*args, **kwargs)
+        began = meter.begin()
+        try:
+            # Most calls name no argument, and an empty dict would be copied for them.
+            if kwargs:
+                result = await func(*args, **kwargs)
+            else:
+                result = await func(*args)
+        except BaseException as error:
+            meter.end(began, way_of(error))
+            raise
+        meter.succeed(began)
+        return result
+
+    return run_async
+
+
+def _wrap_sync(func: Any, meter_of: MeterOf, by_owner: bool, spans: bool) -> Any:
+    @wraps(func)
+    def run_at_once(*args: Any, **kwargs: Any) -> Any:
+        try:
+            meter = METERS[args[0].name] if by_owner else meter_of(args)
+        except Exception:  # Not seen before, no name, or a property that is not ready.
+            meter = meter_of(args)
+        if _TRACING in _modules and is_on():
+            return _traced(Run(meter, spans=spans), func, args, kwargs)
+        began = meter.begin()
+        try:
+            result = func(*args, **kwargs) if kwargs else func(*args)
+        except BaseException as error:
+            meter.end(began, way_of(error))
+            raise
+        if type(result) in AT_ONCE:
+            meter.succeed(began)
+            return result
+        return settled(result, Run.begun(meter, began))
+
+    return run_at_once
+
+
+def _traced(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        with run.active():
+            result = func(*args, **kwargs)
+    except BaseException as error:
+        run.end(error)
+        raise
+    return settled(result, run)
