@@ -11,7 +11,7 @@ import pytest
 
 DATA = Path(__file__).parents[1] / "data"
 CORE = r"^core\.(rollback_manager|retry|circuit_breaker|reliability|result_store)$"
-HITL = r"^hitl\.(types|checkpointer|interrupt|approval_manager|postgres_checkpointer|redis_checkpointer)$"
+HITL = r"^hitl"
 
 
 @pytest.mark.parametrize("only", [CORE, HITL], ids=["core", "hitl"])
