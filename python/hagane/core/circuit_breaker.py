@@ -110,6 +110,8 @@ class CircuitBreaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._generation = 0
+        # What every call gets while the breaker is closed.
+        self._pass = _Permit(0, probe=False, at=0.0)
         self._last_failure_time: float | None = None
         self._opened_at: float | None = None
         self._forget()
@@ -174,6 +176,8 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerOpenError: No call passes now.
         """
+        if self._state is CircuitState.CLOSED:
+            return self._pass
         with self._lock:
             now = self._clock()
             if self._state is CircuitState.OPEN:
@@ -190,6 +194,8 @@ class CircuitBreaker:
 
     def settle(self, permit: _Permit | None, error: BaseException | None) -> None:
         """Count how a call ended: None is a success, `error` what it raised."""
+        if error is None and permit is self._pass and not self._failure_count:
+            return
         with self._lock:
             if permit is not None:
                 if permit in self._probes:
@@ -224,7 +230,6 @@ class CircuitBreaker:
     def reset(self) -> None:
         """Close the breaker and forget what it counted."""
         with self._lock:
-            self._generation += 1
             self._forget()
 
     def get_stats(self) -> dict[str, Any]:
@@ -237,19 +242,24 @@ class CircuitBreaker:
             "last_failure_time": self._last_failure_time,
         }
 
+    def _turn(self) -> None:
+        """Let the outcome of calls that have begun count no more."""
+        self._generation += 1
+        self._pass = _Permit(self._generation, probe=False, at=0.0)
+        self._probes: list[_Permit] = []
+
     def _forget(self) -> None:
+        self._turn()
         self._state = CircuitState.CLOSED
         self._failure_count = 0
         self._success_count = 0
         self._last_failure_time = None
         self._opened_at = None
-        self._probes: list[_Permit] = []
 
     def _become(self, state: CircuitState) -> None:
         logger.log(logging.WARNING if state is CircuitState.OPEN else logging.INFO, "circuit %r: %s", self._name, state)
-        self._generation += 1
+        self._turn()
         self._state = state
-        self._probes = []
         self._success_count = 0
         if state is CircuitState.OPEN:
             self._opened_at = self._clock()
