@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 DATA = Path(__file__).parents[1] / "data"
-CORE = r"^core\.(rollback_manager|retry|circuit_breaker|reliability)$"
-HITL = r"^hitl\.(types|checkpointer|interrupt|approval_manager|postgres_checkpointer|redis_checkpointer)$"
+CORE = r"^core\.(rollback_manager|retry|circuit_breaker|reliability|result_store)$"
+HITL = r"^hitl"
 
 
 @pytest.mark.parametrize("only", [CORE, HITL], ids=["core", "hitl"])

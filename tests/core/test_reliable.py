@@ -111,6 +111,7 @@ def test_k4_a_second_configuration_of_one_breaker_is_an_error(name):
 async def test_k5_instruments_are_asked_for_when_the_call_is_made(name):
     call, _ = failing(0, metric_name=name)
     before = get_metrics()._prefix
+    await call()
     try:
         metrics = setup_metrics(prefix=f"other_{name}")
         await call()

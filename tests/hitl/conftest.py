@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import uuid
 
 import pytest
+from approval_helpers import settle
 
 from hagane._core import PostgresStore, SqliteStore
-from hagane.hitl import Checkpointer, MemoryCheckpointer, PostgresCheckpointer, RedisCheckpointer, SqliteCheckpointer
+from hagane.hitl import (
+    Checkpointer,
+    InterruptSignal,
+    MemoryCheckpointer,
+    PostgresCheckpointer,
+    RedisCheckpointer,
+    SqliteCheckpointer,
+    set_checkpointer,
+    set_thread_id,
+)
+from hagane.hitl.approval_wait import Waits
 from hagane.hitl.redis_documents import RedisDocuments
 
 interrupts = sys.modules["hagane.hitl.interrupt"]
@@ -131,3 +143,48 @@ def nobody_to_ask():
     for variable in (interrupts._current_checkpointer, interrupts._current_thread_id, interrupts._current_execution):
         variable.set(None)
     interrupts.clear_interrupt()
+
+
+class Clock:
+    """UTC, which passes only while somebody waits."""
+
+    def __init__(self):
+        self.now = dt.datetime(2026, 11, 23, 12)
+        self.began = self.now
+
+    def __call__(self):
+        return self.now
+
+    @property
+    def passed(self):
+        return (self.now - self.began).total_seconds()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Virtual time: a wait ends when it is woken, else when its time has passed at once."""
+    clock = Clock()
+
+    async def pause(_waits, wait, seconds):
+        await settle()
+        if not wait.event.is_set():
+            clock.now += dt.timedelta(seconds=seconds)
+        wait.event.clear()
+
+    monkeypatch.setattr(Waits, "pause", pause)
+    return clock
+
+
+@pytest.fixture
+def asked(any_checkpointer):
+    """Execute a function for a thread, from its start; return its result, or the payload that it stopped for."""
+    set_checkpointer(any_checkpointer)
+
+    async def execute(function, thread_id="t"):
+        set_thread_id(thread_id)
+        try:
+            return await function()
+        except InterruptSignal as signal:
+            return signal.payload
+
+    return execute

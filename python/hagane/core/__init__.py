@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hagane.core.circuit_breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerOpenError, CircuitState
     from hagane.core.reliability import get_circuit_breaker, reliable
+    from hagane.core.result_store import (
+        FileResultStore,
+        FlowResult,
+        MemoryResultStore,
+        ResultStore,
+        ResultStoreManager,
+    )
     from hagane.core.retry import RetryableAgent, RetryConfig
     from hagane.core.rollback_manager import (
         Checkpoint,
@@ -28,6 +35,11 @@ __all__ = [
     "CircuitBreakerConfig",
     "CircuitBreakerOpenError",
     "CircuitState",
+    "FileResultStore",
+    "FlowResult",
+    "MemoryResultStore",
+    "ResultStore",
+    "ResultStoreManager",
     "RetryConfig",
     "RetryStrategy",
     "RetryableAgent",
@@ -45,6 +57,11 @@ _HOMES = {
     "CircuitBreakerConfig": "circuit_breaker",
     "CircuitBreakerOpenError": "circuit_breaker",
     "CircuitState": "circuit_breaker",
+    "FileResultStore": "result_store",
+    "FlowResult": "result_store",
+    "MemoryResultStore": "result_store",
+    "ResultStore": "result_store",
+    "ResultStoreManager": "result_store",
     "RetryConfig": "retry",
     "RetryStrategy": "rollback_manager",
     "RetryableAgent": "retry",

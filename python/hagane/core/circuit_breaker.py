@@ -13,52 +13,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from enum import Enum
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 from hagane.core.backoff import is_control_flow
+from hagane.core.circuit_config import CircuitBreakerConfig, CircuitState
 from hagane.errors import CircuitBreakerOpenError
 
 __all__ = ["CircuitBreaker", "CircuitBreakerConfig", "CircuitBreakerOpenError", "CircuitState"]
 
 logger = logging.getLogger("hagane.core")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class CircuitState(Enum):
-    """Whether calls pass."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-@dataclass
-class CircuitBreakerConfig:
-    """When a breaker opens and closes. Zeros mean what they say.
-
-    Attributes:
-        failure_threshold: Failures in a row that open it; 0 and 1 both open at the first.
-        recovery_timeout: Seconds from opening until calls are let through to try.
-        success_threshold: Successes in a row, half open, that close it.
-        excluded_exceptions: Exceptions that are neither failure nor success.
-        half_open_limit: How many calls may try at a time, half open.
-    """
-
-    failure_threshold: int = 5
-    recovery_timeout: float = 30.0
-    success_threshold: int = 2
-    excluded_exceptions: tuple[type[Exception], ...] = ()
-    half_open_limit: int = 1
-
-    def __post_init__(self) -> None:
-        least = {"failure_threshold": 0, "recovery_timeout": 0, "success_threshold": 0, "half_open_limit": 1}
-        for name, minimum in least.items():
-            if not getattr(self, name) >= minimum:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; give {minimum} or more")
-        self.excluded_exceptions = tuple(self.excluded_exceptions)
 
 
 class _Permit(NamedTuple):
@@ -110,6 +75,8 @@ class CircuitBreaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._generation = 0
+        # What every call gets while the breaker is closed.
+        self._pass = _Permit(0, probe=False, at=0.0)
         self._last_failure_time: float | None = None
         self._opened_at: float | None = None
         self._forget()
@@ -174,6 +141,8 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerOpenError: No call passes now.
         """
+        if self._state is CircuitState.CLOSED:
+            return self._pass
         with self._lock:
             now = self._clock()
             if self._state is CircuitState.OPEN:
@@ -190,6 +159,8 @@ class CircuitBreaker:
 
     def settle(self, permit: _Permit | None, error: BaseException | None) -> None:
         """Count how a call ended: None is a success, `error` what it raised."""
+        if error is None and permit is self._pass and not self._failure_count:
+            return
         with self._lock:
             if permit is not None:
                 if permit in self._probes:
@@ -224,7 +195,6 @@ class CircuitBreaker:
     def reset(self) -> None:
         """Close the breaker and forget what it counted."""
         with self._lock:
-            self._generation += 1
             self._forget()
 
     def get_stats(self) -> dict[str, Any]:
@@ -237,19 +207,24 @@ class CircuitBreaker:
             "last_failure_time": self._last_failure_time,
         }
 
+    def _turn(self) -> None:
+        """Let the outcome of calls that have begun count no more."""
+        self._generation += 1
+        self._pass = _Permit(self._generation, probe=False, at=0.0)
+        self._probes: list[_Permit] = []
+
     def _forget(self) -> None:
+        self._turn()
         self._state = CircuitState.CLOSED
         self._failure_count = 0
         self._success_count = 0
         self._last_failure_time = None
         self._opened_at = None
-        self._probes: list[_Permit] = []
 
     def _become(self, state: CircuitState) -> None:
         logger.log(logging.WARNING if state is CircuitState.OPEN else logging.INFO, "circuit %r: %s", self._name, state)
-        self._generation += 1
+        self._turn()
         self._state = state
-        self._probes = []
         self._success_count = 0
         if state is CircuitState.OPEN:
             self._opened_at = self._clock()

@@ -25,6 +25,7 @@ from hagane.hitl.interrupt import (
 from hagane.hitl.kinds import ApprovalStatus, CommandType, InterruptType
 
 if TYPE_CHECKING:
+    from hagane.hitl.api import create_hitl_router
     from hagane.hitl.approval_manager import ApprovalManager
     from hagane.hitl.checkpointer import CheckpointData, Checkpointer, MemoryCheckpointer
     from hagane.hitl.escalation import ApprovalCallback, EscalationLevel
@@ -57,6 +58,7 @@ __all__ = [
     "SqliteCheckpointer",
     "answers",
     "clear_interrupt",
+    "create_hitl_router",
     "get_checkpointer",
     "get_current_interrupt",
     "interrupt",
@@ -81,6 +83,7 @@ _HOMES = {
     "PostgresCheckpointer": "postgres_checkpointer",
     "RedisCheckpointer": "redis_checkpointer",
     "SqliteCheckpointer": "sqlite_checkpointer",
+    "create_hitl_router": "api",
     "get_checkpointer": "factory",
 }
 

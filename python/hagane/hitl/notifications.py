@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -68,5 +69,9 @@ def _fields(request: BaseModel) -> dict[str, Any]:
 
 def _post(url: str, body: bytes, headers: dict[str, str], timeout: float) -> None:
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  # checked above
-    with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
-        pass
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+            return
+    except urllib.error.HTTPError as refusal:
+        refusal.close()  # It holds the connection.
+        raise

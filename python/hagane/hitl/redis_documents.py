@@ -55,11 +55,14 @@ return 1
 """
 )
 
+# A removal that is sent again because its reply was lost finds what the first one took, under its token.
 # Documents that have expired leave their names in the indexes; they go when somebody comes by.
 _FIND = (
     _NAMES
     + """
 local wanted, wanted_key, limit, removing = unpack(ARGV)
+local removed = base .. ':removed:' .. removing
+if removing ~= '' and redis.call('EXISTS', removed) == 1 then return cmsgpack.unpack(redis.call('GET', removed)) end
 local places = {}
 if wanted_key ~= '' then
     for _, thread in ipairs(redis.call('SMEMBERS', homes(string.sub(wanted_key, 2)))) do
@@ -78,13 +81,15 @@ for _, place in ipairs(places) do
     if values[1] then
         table.insert(found, {place[1], place[2], values[1], values[2], values[3]})
     end
-    if removing == '1' or not values[1] then forget(place[1], place[2]) end
+    if removing ~= '' or not values[1] then forget(place[1], place[2]) end
 end
+if removing ~= '' then redis.call('SET', removed, cmsgpack.pack(found), 'EX', 60) end
 return found
 """
 )
 
 _EVERYTHING = 1 << 31
+RETRIES = 5
 
 
 class _Found(NamedTuple):
@@ -113,6 +118,8 @@ class RedisDocuments:
     def __init__(self, url: str | None = None, *, prefix: str = "hagane", ttl: int = 0, **options: Any) -> None:
         try:
             import redis
+            from redis.backoff import FullJitterBackoff
+            from redis.retry import Retry
         except ImportError as error:
             raise ImportError("redis-py is needed to talk to Redis: pip install 'hagane[redis]'") from error
         self._place = without_password(url) or f"redis://{options.get('host')}:{options.get('port')}"
@@ -121,7 +128,10 @@ class RedisDocuments:
         self._unreachable = (redis.ConnectionError, redis.TimeoutError, OSError)
         self._failed = redis.RedisError
         try:
-            self._client: Any = redis.Redis.from_url(url) if url is not None else redis.Redis(**options)
+            # Said here, because whether redis-py tries again by itself changes with its version.
+            options["retry"] = Retry(FullJitterBackoff(cap=1.0, base=0.05), RETRIES)
+            options["retry_on_error"] = [redis.ConnectionError, redis.TimeoutError]
+            self._client: Any = redis.Redis(**options) if url is None else redis.Redis.from_url(url, **options)
         except ValueError as error:
             raise StoreConnectionError(f"{self._place} is no address of a Redis server: {error}") from error
         self._put = self._client.register_script(_PUT)
@@ -165,7 +175,8 @@ class RedisDocuments:
             raise ValueError("documents in Redis are found by thread or by key; give one of them")
         # A sign before what is given tells the empty name from none at all.
         wanted = ["" if name is None else f"={name}" for name in (thread_id, key)]
-        rows = self._ask(self._find, keys=[self._base(collection)], args=[*wanted, limit, int(removing)])
+        token = uuid.uuid4().hex if removing else ""
+        rows = self._ask(self._find, keys=[self._base(collection)], args=[*wanted, limit, token])
         found = [
             _Found(thread.decode(), name.decode(), int(seq), int(at), unpack_blob(blob))
             for thread, name, seq, at, blob in rows
