@@ -37,7 +37,7 @@ impl Seen<'_> {
 /// Everything that `output` has, by path. Objects are followed, lists become `path[]`.
 pub(super) fn walk<'a>(output: &'a Observed, settings: &Settings) -> BTreeMap<String, Seen<'a>> {
     let mut walker = Walker { seen: BTreeMap::new(), settings };
-    walker.visit(String::new(), output, false);
+    walker.visit("", output, false);
     walker.seen
 }
 
@@ -52,21 +52,24 @@ struct Walker<'a, 's> {
 }
 
 impl<'a> Walker<'a, '_> {
-    fn visit(&mut self, path: String, value: &'a Observed, in_list: bool) {
-        if path.len() > LONGEST_PATH || self.settings.ignores(&path) {
+    fn visit(&mut self, path: &str, value: &'a Observed, in_list: bool) {
+        if path.len() > LONGEST_PATH || self.settings.ignores(path) {
             return;
         }
-        self.note(&path, value, in_list);
+        self.note(path, value, in_list);
         match value {
             Observed::Object(entries) => {
                 for (key, entry) in entries {
                     // A dot in a key would make two places one; such a key is written so that it stays apart.
                     let key = key.replace('.', "\u{b7}");
                     let below = if path.is_empty() { key } else { format!("{path}.{key}") };
-                    self.visit(below, entry, in_list);
+                    self.visit(&below, entry, in_list);
                 }
             }
-            Observed::Array(items) => items.iter().for_each(|item| self.visit(format!("{path}[]"), item, true)),
+            Observed::Array(items) => {
+                let element = format!("{path}[]");
+                items.iter().for_each(|item| self.visit(&element, item, true));
+            }
             _ => {}
         }
     }
