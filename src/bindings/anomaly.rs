@@ -57,13 +57,13 @@ impl Baseline {
 
     /// What is unusual about `output`, the surest findings first.
     fn judge(&self, output: &Bound<'_, PyAny>) -> PyResult<Vec<FindingRow>> {
-        let output = observe(output)?;
+        let output = observe(output);
         Ok(self.lock().judge(&output, &self.settings).into_iter().map(row).collect())
     }
 
     /// Learns an output that was accepted.
     fn learn(&self, output: &Bound<'_, PyAny>) -> PyResult<()> {
-        let output = observe(output)?;
+        let output = observe(output);
         self.lock().observe(&output, &self.settings);
         Ok(())
     }

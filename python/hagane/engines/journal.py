@@ -68,6 +68,8 @@ class Journal:
         # With what right the thread is taken at the first commit, and what happens where it is held.
         self.claim: _core.Claim | None = None
         self.on_conflict = "reject"
+        # Whether somebody will `drain`.
+        self.listened = True
         # The checkpoint of the last commit; the next commit marks later ones than `supersede_after` as superseded.
         self.checkpoint: int | None = None
         self.supersede_after: int | None = None
@@ -231,7 +233,8 @@ class Journal:
 
     def _saved(self, events: list[Event]) -> None:
         self._unsaved = self._unsaved[len(events) :]
-        self._outbox.extend(dict(event) for event in events)
+        if self.listened:
+            self._outbox.extend(dict(event) for event in events)
 
 
 def _is_small(body: dict[str, Any]) -> bool:

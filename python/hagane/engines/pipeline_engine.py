@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from hagane import _core
@@ -72,7 +72,14 @@ class PipelineEngine(EngineParts):
     async def _execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         names = self._names.get()
         assert names is not None, "set by run"
-        return await last_result(self._events(inputs, names.thread_id, names.flow_id))
+        turn = await self._take_turn(names.thread_id)
+        try:
+            run = self._begin(inputs, names.thread_id, names.flow_id, turn)
+            async with self._driving(run):
+                return await run.complete()
+        finally:
+            if turn is not None:
+                turn.end()
 
     async def run_stream(self, inputs: dict[str, Any], thread_id: str | None = None) -> AsyncGenerator[Event, None]:
         """Run the pipeline and yield what happens, each event after it was stored.
@@ -103,23 +110,26 @@ class PipelineEngine(EngineParts):
 
     async def _events(self, inputs: dict[str, Any], thread_id: str, run_id: str) -> AsyncGenerator[Event, None]:
         """Begin a run and yield its events; raises `InterruptSignal` where it has to wait for a person."""
-        pipeline = self._pipeline()
         turn = await self._take_turn(thread_id)
         try:
-            journal = self._journal(thread_id, run_id)
-            journal.fence = turn.check if turn is not None else None
-            journal.claim, journal.on_conflict = self._claim(), self._config.on_conflict
-            journal.note("run_started", pipeline=pipeline.name, stages=pipeline.names)
-            progress = Progress(isolate(dict(inputs)))
-            if self._store is not None:
-                journal.blob("inputs", progress.inputs)
-            run = self._new_run(pipeline, pipeline.plan.fresh(), progress, journal)
-            async with aclosing(self._drive(run)) as events:
+            run = self._begin(inputs, thread_id, run_id, turn)
+            async with self._driving(run), aclosing(run.events()) as events:
                 async for event in events:
                     yield event
         finally:
             if turn is not None:
                 turn.end()
+
+    def _begin(self, inputs: dict[str, Any], thread_id: str, run_id: str, turn: Turn | None) -> Run:
+        pipeline = self._pipeline()
+        journal = self._journal(thread_id, run_id)
+        journal.fence = turn.check if turn is not None else None
+        journal.claim, journal.on_conflict = self._claim(), self._config.on_conflict
+        journal.note("run_started", pipeline=pipeline.name, stages=pipeline.names)
+        progress = Progress(isolate(dict(inputs)))
+        if self._store is not None:
+            journal.blob("inputs", progress.inputs)
+        return self._new_run(pipeline, pipeline.plan.fresh(), progress, journal)
 
     async def resume(self, thread_id: str, command: Any = None) -> dict[str, Any]:
         """Go on with the newest run of a thread from its last accepted stage; accepted stages are not repeated.
@@ -181,7 +191,7 @@ class PipelineEngine(EngineParts):
             first = self._apply(run, decision)
             said = {"command": decision.word, "issuer": decision.issuer} if decision else {}
             run.journal.note("resumed", stage=at, accepted=accepted, **former, **said)
-            async with aclosing(self._drive(run, first)) as events:
+            async with self._driving(run), aclosing(run.events(first)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -223,26 +233,28 @@ class PipelineEngine(EngineParts):
         """What is called instead of a retry or a rollback, if a subclass overrode it."""
         return None
 
-    async def _drive(self, run: Run, first: _core.Action | None = None) -> AsyncGenerator[Event, None]:
+    @asynccontextmanager
+    async def _driving(self, run: Run) -> AsyncGenerator[None, None]:
+        """What goes on around a run while it is driven: its lease is renewed, its question kept, its lessons stored."""
         thread_id, pipeline = run.journal.thread_id, run.pipeline
         self._waiting.pop(thread_id, None)
+        if self._store is None:
+            try:
+                yield
+            except Exception as error:
+                if is_interrupt(error):
+                    ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
+                    self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
+                raise
+            return
         heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
-        if self._store is not None:
-            heartbeat.start()
-            load_baselines(self._store, pipeline.name, pipeline.names, self._validator)
+        heartbeat.start()
+        load_baselines(self._store, pipeline.name, pipeline.names, self._validator)
         try:
-            async with aclosing(run.events(first)) as events:
-                async for event in events:
-                    yield event
-        except Exception as error:
-            if is_interrupt(error) and self._store is None:
-                ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
-                self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
-            raise
+            yield
         finally:
             await heartbeat.stop()
-            if self._store is not None:
-                save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
+            save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
 
     # --- stored runs ---
 

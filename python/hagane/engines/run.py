@@ -96,30 +96,47 @@ class Run:
         A cancellation, a closed stream or an interrupt is recorded and raised again; so is a failure of the store.
         """
         # Not made current here: between two events this context is the caller's.
-        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
-        self.ledger.opened()
+        self._enter()
         try:
-            action: _core.Action | None = self.plan.begin() if first is None else first
-            while action is not None:
-                await prepare(self, action)
+            following: _core.Action | None = self.plan.begin() if first is None else first
+            while following is not None:
+                await prepare(self, following)
                 for event in self.journal.drain():
                     yield event
-                action = await self._perform(action)
+                following = await self._perform(following)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
-        except StoreError as error:
-            # Nothing more can be written; the run stands in the store as it was last committed.
-            self._span.fail(error)
+        except BaseException as error:
             if isinstance(error, LeaseLost):
                 yield self.journal.unstored("lease_lost", reason=str(error))
-            raise
-        except BaseException as error:
-            if not (self.progress.question and is_interrupt(error)):
-                self._interrupted(error)
-            self._span.fail(error if isinstance(error, Exception) else "cancelled")
+            self._stopped_by(error)
             raise
         finally:
             self._span.end()
+
+    async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
+        """Do the same for somebody who wants the result and no events."""
+        self.journal.listened = False
+        self._enter()
+        try:
+            await self.drive(self.plan.begin() if first is None else first)
+        except BaseException as error:
+            self._stopped_by(error)
+            raise
+        finally:
+            self._span.end()
+        return self.result or {}
+
+    def _enter(self) -> None:
+        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
+        self.ledger.opened()
+
+    def _stopped_by(self, error: BaseException) -> None:
+        """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
+        asked = self.progress.question and is_interrupt(error)
+        if not asked and not isinstance(error, StoreError):
+            self._interrupted(error)
+        self._span.fail(error if isinstance(error, Exception) else "cancelled")
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
