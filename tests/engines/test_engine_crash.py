@@ -1,6 +1,6 @@
 """Killed at every step and at random moments, resumed in another process: nothing lost, nothing repeated, nothing torn.
 
-`make crash` sets HAGANE_CRASH_RUNS to the full count.
+`make crash` sets HAGANE_CRASH_TRIALS to the full count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
-RUNS = int(os.environ.get("HAGANE_CRASH_RUNS", "100"))
+RUNS = int(os.environ.get("HAGANE_CRASH_TRIALS", "100"))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -24,7 +24,7 @@ _log = logging.getLogger("hagane.engines")
 Event = dict[str, Any]
 # Names of fields that are no secrets; `bounded` looks at others.
 _NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
-_NAMES |= {"status", "to_stage", "verdict", "pipeline"}
+_NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verdict"}
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
 
 
@@ -243,6 +243,9 @@ def _is_small(body: dict[str, Any]) -> bool:
         kind = type(value)
         if kind is str:
             if len(value) > 200 or not value.isascii():
+                return False
+        elif kind is list:
+            if len(value) > 20 or not all(type(word) is str and len(word) <= 200 and word.isascii() for word in value):
                 return False
         elif kind is int:
             if not -1_000_000_000 < value < 1_000_000_000:

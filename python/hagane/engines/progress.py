@@ -8,7 +8,7 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.feedback import FEEDBACK_KEY
-from hagane.engines.isolate import isolate
+from hagane.engines.isolate import copier_of, isolate
 from hagane.errors import StoreCorrupt
 
 __all__ = ["OUTPUT_KEY", "Progress"]
@@ -46,6 +46,7 @@ class Progress:
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     points: dict[str, int | None] = field(default_factory=dict)
+    _copiers: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = field(default_factory=dict, repr=False)
 
     def state(self, plan: _core.Plan) -> Iterator[tuple[str, Any]]:
         """List the parts to store, each with its key."""
@@ -100,13 +101,12 @@ class Progress:
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
         """
-        merged = dict(self.inputs)
+        given = self._copy("", self.inputs)
         for name, output in self.outputs.items():
-            merged[f"{name}_result"] = output
-            merged.update(output)
+            given[f"{name}_result"] = self._copy(name, output)
+            given.update(self._copy(name, output))
         if review:
-            merged.update(self.inputs)
-        given: dict[str, Any] = isolate(merged)
+            given.update(self._copy("", self.inputs))
         given.pop(FEEDBACK_KEY, None)
         if stage in self.feedback:
             given[FEEDBACK_KEY] = isolate(self.feedback[stage])
@@ -114,6 +114,14 @@ class Progress:
             last = isolate(self.answers[stage][-1])
             given["_hitl_response"], given["_hitl_command"] = last["response"], last["command"]
         return given
+
+    def _copy(self, name: str, source: dict[str, Any]) -> dict[str, Any]:
+        """Copy what this run owns and never changes in place: how each field is copied is found out once."""
+        known = self._copiers.get(name)
+        if known is None or known[0] is not source:
+            fields = [(key, value, copier_of(value)) for key, value in source.items()]
+            known = self._copiers[name] = (source, fields)
+        return {key: copy(value) for key, value, copy in known[1]}
 
     def merged(self) -> dict[str, Any]:
         """Merge the fields of all accepted outputs, later ones over earlier: what gates after the last stage see."""

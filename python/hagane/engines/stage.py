@@ -57,12 +57,16 @@ class Stage:
         Raises:
             BranchesFailed: too few of the parallel agents succeeded.
         """
+        return await self.execute_on(isolate(inputs))
+
+    async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
+        """`execute` on inputs that are nobody else's and may be changed."""
         if len(self.agents) == 1:
-            output = await self._call(self.agents[0], isolate(inputs))
+            output = await self._call(self.agents[0], given)
         elif self.config.parallel:
-            output = await self._together(inputs)
+            output = await self._together(given)
         else:
-            output = await self._in_turn(inputs)
+            output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
 
     async def _call(self, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -109,9 +113,8 @@ class Stage:
             }
         return output
 
-    async def _in_turn(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        given = isolate(inputs)
         for agent in self.agents:
             result = await self._call(agent, isolate(given))
             combined[_unused(agent_name(agent, self.name), combined)] = result
