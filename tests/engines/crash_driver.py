@@ -131,7 +131,7 @@ class Trial:
         heard = Book(str(self.acknowledged))
         begun = True
         try:
-            engine._find(self.thread)
+            await engine._find(self.thread)
         except UnknownRun:
             begun = False
         stream = engine.resume_stream(self.thread) if begun else engine.run_stream({"in": 1}, self.thread)

@@ -9,7 +9,7 @@ from pipeline_helpers import Scripted, events_of, kinds, stages, started
 from virtual_time import run_virtually
 
 from hagane.engines import EngineConfig, Environment, HITLEngineConfig, PipelineEngine, StageConfig
-from hagane.errors import InterruptTimeoutError, PipelineError, SnapshotError
+from hagane.errors import InterruptTimeoutError, PipelineError, SnapshotError, StoreCorrupt, UnknownRun
 from hagane.hitl import ApprovalRequest, Command, InterruptSignal, interrupt
 from hagane.rollback import MemoryStore, RollbackController, SqliteStore, Store
 from hagane.validation import QualityGate, ValidationConfig
@@ -278,3 +278,60 @@ async def test_another_process_object_resumes_a_stored_question(tmp_path: Any) -
     again = SqliteStore(tmp_path / "runs.db")
     assert (await engine_of(again, {}).resume("t", "approve"))["results"]["work"] == {"accuracy": 10}
     again.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def checkpointer(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
+    from hagane.hitl import MemoryCheckpointer
+    from hagane.hitl.sqlite_checkpointer import SqliteCheckpointer
+
+    return MemoryCheckpointer() if request.param == "memory" else SqliteCheckpointer(tmp_path / "hitl.db")
+
+
+def checkpointed(checkpointer: Any, *outputs: Any, gate: QualityGate | None = None) -> PipelineEngine:
+    config = EngineConfig(hitl=HITLEngineConfig(enabled=True, checkpointer=checkpointer))
+    return engine_of(None, *outputs, gate=gate, config=config)
+
+
+async def test_agentflows_checkpointer_keeps_a_run_that_waits_for_another_process(checkpointer: Any) -> None:
+    signal = await waiting(checkpointed(checkpointer, {"accuracy": 10}))
+    kept = await checkpointer.load_latest("t")
+    assert (kept.node_id, kept.flow_id, kept.results) == ("work", signal.payload.flow_id, {"load": {"rows": 3}})
+    other = checkpointed(checkpointer)
+    result = await other.resume("t", Command.update({"accuracy": 80}))
+    assert (result["status"], result["attempts"]) == ("success", {"load": 1, "work": 1, "report": 1})
+    with pytest.raises(UnknownRun):
+        await checkpointed(checkpointer).resume("t", Command.approve())
+
+
+async def test_a_decision_in_a_checkpointer_is_taken_once(checkpointer: Any) -> None:
+    await waiting(checkpointed(checkpointer, {"accuracy": 10}))
+    kept = await checkpointer.load_latest("t")
+    one, other = checkpointed(checkpointer), checkpointed(checkpointer)
+    assert (await one.resume("t", "approve"))["status"] == "success"
+    other._waiting["t"] = stale = await _loaded(other, checkpointer, kept)
+    with pytest.raises(PipelineError, match="decided by somebody else"):
+        await other.resume("t", "approve")
+    assert stale.checkpoint_id == kept.checkpoint_id
+
+
+async def _loaded(engine: PipelineEngine, checkpointer: Any, kept: Any) -> Any:
+    from hagane.engines.checkpointers import load_from
+
+    await checkpointer.save(kept)
+    stored = await load_from(engine, checkpointer, "t")
+    await checkpointer.delete(kept.checkpoint_id)
+    return stored
+
+
+async def test_a_checkpoint_that_is_none_of_an_engines_is_refused(checkpointer: Any) -> None:
+    from hagane.hitl.checkpointer import CheckpointData
+
+    await checkpointer.save(CheckpointData(checkpoint_id="x", thread_id="t", state={"mine": 1}))
+    with pytest.raises(UnknownRun, match="waits for a person"):
+        await checkpointed(checkpointer).resume("t", "approve")
+    version = checkpointed(checkpointer)._version()
+    for state, wrong in (({"version": "other"}, PipelineError), ({"version": version}, StoreCorrupt)):
+        await checkpointer.save(CheckpointData(checkpoint_id="x", thread_id="t", state={"hagane_run": state}))
+        with pytest.raises(wrong):
+            await checkpointed(checkpointer).resume("t", "approve")

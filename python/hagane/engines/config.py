@@ -140,7 +140,8 @@ class HITLEngineConfig:
 
     Attributes:
         enabled: whether the two lists below are looked at; a stage's own `interrupt_before` always is.
-        checkpointer: AgentFlow's checkpointer; interrupts are saved there too, beside the engine's own store.
+        checkpointer: AgentFlow's checkpointer, for an engine without a store of its own: runs that wait for a person
+            are saved there, and another process can resume them.
         interrupt_before: stages that a person must approve before they run.
         interrupt_after: stages whose output a person must approve.
         approval_required_for: AgentFlow's field; `hagane.hitl.ApprovalManager` acts on it, the engine does not.

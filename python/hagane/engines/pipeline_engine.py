@@ -8,6 +8,7 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.baselines import load_baselines, save_baselines
+from hagane.engines.checkpointers import forget_in, load_from, save_to
 from hagane.engines.config import StageConfig
 from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply, decision_on
@@ -169,7 +170,7 @@ class PipelineEngine(EngineParts):
     async def _resume_events(self, thread_id: str, command: Any) -> AsyncGenerator[Event, None]:
         await self._wake()
         pipeline = self._pipeline()
-        stored = self._find(thread_id)
+        stored = await self._find(thread_id)
         if stored.over:
             if command is not None:
                 raise PipelineError(f"thread {thread_id!r} is over ({stored.status}); there is nothing to decide")
@@ -189,6 +190,8 @@ class PipelineEngine(EngineParts):
             at = pipeline.names[run.plan.position] if run.plan.position is not None else pipeline.names[-1]
             accepted, former = list(run.progress.outputs), {"former_status": stored.status}
             first = self._apply(run, decision)
+            if self._store is None and self._config.hitl.checkpointer is not None:
+                await forget_in(self._config.hitl.checkpointer, stored)
             said = {"command": decision.word, "issuer": decision.issuer} if decision else {}
             run.journal.note("resumed", stage=at, accepted=accepted, **former, **said)
             async with self._driving(run), aclosing(run.events(first)) as events:
@@ -245,6 +248,8 @@ class PipelineEngine(EngineParts):
                 if is_interrupt(error):
                     ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
                     self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
+                    if self._config.hitl.checkpointer is not None:
+                        await save_to(self._config.hitl.checkpointer, self._waiting[thread_id], pipeline.version)
                 raise
             return
         heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
@@ -265,13 +270,15 @@ class PipelineEngine(EngineParts):
             )
         return self._store
 
-    def _find(self, thread_id: str) -> Stored:
+    async def _find(self, thread_id: str) -> Stored:
         if self._store is not None:
             return restore(self, self._store, self._store.head(thread_id))
         if thread_id in self._waiting:
             return self._waiting[thread_id]
-        self._need_store("resume")
-        raise AssertionError("unreachable")
+        checkpointer = self._config.hitl.checkpointer
+        if checkpointer is None:
+            self._need_store("resume")
+        return await load_from(self, checkpointer, thread_id)
 
     async def _take_turn(self, thread_id: str) -> Turn | None:
         """Keep other runs of this engine from the thread; in a store, leases do that."""

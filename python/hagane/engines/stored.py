@@ -26,6 +26,7 @@ class Stored:
     progress: Progress
     last_seq: int
     head: _core.Head | None = None
+    checkpoint_id: str | None = None
 
     @property
     def over(self) -> bool:
