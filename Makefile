@@ -67,7 +67,7 @@ $(READY): pyproject.toml
 lint: lint-rust lint-python lint-deny ## formatting, clippy, types, stubs, architecture, licences
 
 .PHONY: lint-rust
-lint-rust:
+lint-rust: test-rust
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --all-targets --features python -- -D warnings
@@ -78,9 +78,9 @@ lint-python: build
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy --strict python
-	cd tools/services && $(abspath $(BIN))/mypy --strict --config-file= *.py
+	cd tools/services && "$(abspath $(BIN))/mypy" --strict --config-file= *.py
 	@if $(BIN)/python -c 'import grafana_foundation_sdk' 2>/dev/null; \
-	then cd tools/dashboards && $(abspath $(BIN))/mypy --strict --config-file= *.py; \
+	then cd tools/dashboards && "$(abspath $(BIN))/mypy" --strict --config-file= *.py; \
 	else echo 'grafana-foundation-sdk needs Python 3.11; the types of tools/dashboards were not checked'; fi
 	$(BIN)/python -m mypy.stubtest hagane._core --ignore-disjoint-bases --allowlist tools/stubtest.allow
 	$(BIN)/python -m pytest -q tests/foundation/test_architecture.py tests/foundation/test_exports.py

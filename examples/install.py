@@ -17,5 +17,6 @@ async def main() -> None:
 
 
 asyncio.run(main())
-print([line for line in get_metrics().to_prometheus().splitlines() if "answers{" in line])
+shown = hagane.observability.get_metrics().to_prometheus()
+print([line for line in shown.splitlines() if "answers{" in line])
 print(report.replaced[-1], report.awaited, report.skipped)

@@ -23,6 +23,9 @@ def run(arguments: Sequence[str] | None) -> int:
         options = _parser().parse_args(given)
         options.given = given
         return int(options.run(options))
+    except streams.OutputError as error:
+        streams.complain("", str(error))
+        return BAD_INPUT
     except BrokenPipeError:
         # Whoever read our output has gone; what was done is done. Keep the exit from complaining too.
         streams.silence_stdout()
@@ -31,6 +34,13 @@ def run(arguments: Sequence[str] | None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """Refuses in one line, as the commands do."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse loses what cannot be written without a word, or ends in a traceback.
+        if file is None or file is sys.stdout:
+            streams.say(message.rstrip("\n"))
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {streams.one_line(message, None)}; see `{self.prog} --help`\n")

@@ -52,7 +52,7 @@ def say(line: str) -> None:
 def complain(command: str, text: str) -> None:
     """Print a command's last word as one whole line on standard error; a remedy must not be cut off."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"hagane {command}: {one_line(text, None)}\n")
+        sys.stderr.write(f"{f'hagane {command}'.strip()}: {one_line(text, None)}\n")
         sys.stderr.flush()
 
 

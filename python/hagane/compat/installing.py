@@ -32,13 +32,18 @@ _report = InstallReport()
 def install(parts: Iterable[str] = PARTS) -> InstallReport:
     """Put hagane's parts in the place of AgentFlow's, in a program that is not changed for it.
 
-    `metrics`: AgentFlow's counters, gauges, histograms and collectors, those that the program already holds too, count
-    in hagane's registry, which `hagane.observability.serve_metrics` shows; `agentflow.observability.metrics_tracked`
-    appears. `sandbox`: `agentflow.sandbox.get_sandbox` gives hagane's sandbox unless it is asked by name for one that
-    hagane does not have; those come from AgentFlow as before.
+    `metrics`: what AgentFlow's counters, gauges and histograms count, before and from now on, appears in hagane's
+    registry, which `hagane.observability.serve_metrics` shows. AgentFlow's classes, totals and errors stay as they are;
+    what only AgentFlow allows (a name that Prometheus refuses, NaN in a counter) is not shown, with one warning. Two
+    instruments of one name are one metric; and `agentflow.observability.metrics_tracked` appears.
 
-    A symbol is only replaced if its replacement takes every call that the original takes; else it is left alone and
-    named in the report. Calling it again adds parts and changes nothing else. Safe from several threads.
+    `sandbox`: `agentflow.sandbox.get_sandbox` gives hagane's sandbox unless the argument or the environment names one
+    that hagane does not have; those come from AgentFlow as before. What AgentFlow itself runs by the name of a provider
+    is not moved.
+
+    A function is only replaced if its replacement takes every call that the original takes; else it is left alone and
+    named in the report. Calling it again adds parts and changes nothing else. Safe from several threads. A module that
+    is reloaded afterwards is as AgentFlow wrote it.
 
     Raises ValueError for a part that is not one of `PARTS`.
     """
@@ -56,9 +61,10 @@ def install(parts: Iterable[str] = PARTS) -> InstallReport:
 
 
 def uninstall() -> None:
-    """Put AgentFlow's own back everywhere, and wait for no module any more; without `install()` it does nothing.
+    """Put AgentFlow's own back wherever a module binds it, and wait for no module any more.
 
-    What was counted meanwhile stays in hagane's registry; AgentFlow's instruments go on from where they were before.
+    Without `install()` it does nothing. What was counted meanwhile is in both registries; a later `install()` catches
+    up with what AgentFlow counts until then.
     """
     global _report
     with _lock:

@@ -14,7 +14,8 @@ class InstallReport:
 
     `replaced` names symbols of AgentFlow ("agentflow.observability.metrics.Counter"), `rebound` the other places where
     modules had bound them, `awaited` modules that are not imported yet, `skipped` symbols that were left alone, each
-    with the reason. As a context manager it uninstalls at the end of the block.
+    with the reason. As a context manager it uninstalls everything at the
+    end of the block.
     """
 
     parts: tuple[str, ...] = ()
