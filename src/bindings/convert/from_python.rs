@@ -35,7 +35,9 @@ pub(super) fn write(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'
     } else if let Ok(entries) = object.cast_exact::<PyDict>() {
         dict(out, entries, place)?;
     } else if let Ok(items) = object.cast_exact::<PyList>() {
-        sequence(out, items.len(), items.iter(), place)?;
+        let length = items.len();
+        sequence(out, length, items.iter(), place)?;
+        unchanged(items.len() == length, place)?;
     } else if let Ok(items) = object.cast_exact::<PyTuple>() {
         out.tag(tag::TUPLE);
         sequence(out, items.len(), items.iter(), place)?;
@@ -125,7 +127,7 @@ pub(super) fn dict(out: &mut Writer, entries: &Bound<'_, PyDict>, place: &Place<
         write(out, &value, &place.into(Step::Key(name)))?;
         count += 1;
     }
-    unchanged(count == length, place)
+    unchanged(count == length && entries.len() == length, place)
 }
 
 fn unchanged(fits: bool, place: &Place<'_>) -> PyResult<()> {
