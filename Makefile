@@ -108,6 +108,14 @@ bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLO
 	rm -f $(BUILT)
 	$(BIN)/python benches/metrics.py --json .benchmarks/metrics.json $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
 
+.PHONY: bench-reliability
+bench-reliability: $(READY) ## snapshots and stores beside deepcopy and LangGraph's savers, optimised (POSTGRES=URL for that too)
+	mkdir -p .benchmarks
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" CARGO_PROFILE_RELEASE_LTO=thin \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
+	rm -f $(BUILT)
+	$(BIN)/python benches/reliability.py --json .benchmarks/reliability.json $(if $(POSTGRES),--postgres "$(POSTGRES)")
+
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)
 	python3 tools/services install

@@ -1,6 +1,7 @@
 //! Python's view of `rollback`: blobs and the stores. The plan has a file of its own.
 
 mod documents;
+mod kinds;
 mod leases;
 mod records;
 mod stores;
@@ -101,5 +102,6 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     records::register(module)?;
     leases::register(module)?;
     documents::register(module)?;
-    stores::register(module)
+    stores::register(module)?;
+    kinds::register(module)
 }

@@ -52,7 +52,7 @@ def test_a_lost_connection_is_opened_again(connect: Connect, proxy: CuttingProxy
 
 
 @pytest.mark.parametrize("delivered", [False, True], ids=["before the server got it", "after the server did it"])
-@pytest.mark.parametrize("statement", [b"COMMIT", b"INSERT INTO events", b"UPDATE runs"])
+@pytest.mark.parametrize("statement", [b"COMMIT\0", b"INSERT INTO events", b"UPDATE runs"])
 def test_a_commit_whose_connection_breaks_is_written_once(
     connect: Connect, proxy: CuttingProxy, statement: bytes, delivered: bool
 ) -> None:
@@ -68,16 +68,16 @@ def test_a_commit_whose_connection_breaks_is_written_once(
 
 def test_a_run_whose_beginning_breaks_begins_once(connect: Connect, proxy: CuttingProxy) -> None:
     store = connect()
-    proxy.cut_at(b"COMMIT", delivered=True)
+    proxy.cut_at(b"COMMIT\0", delivered=True)
     assert begin(store, n=0, claim=Claim("me")) == 1
     assert (proxy.cuts, len(store.runs()), len(store.checkpoints())) == (1, 1, 1)
 
 
 def test_a_document_is_put_once_and_taken_though_the_answer_is_lost(connect: Connect, proxy: CuttingProxy) -> None:
     store = connect()
-    proxy.cut_at(b"COMMIT", delivered=True)
+    proxy.cut_at(b"COMMIT\0", delivered=True)
     assert store.put("c", "a", "k", Blob("decision"), at=1, once=True)
-    proxy.cut_at(b"COMMIT", delivered=True)
+    proxy.cut_at(b"COMMIT\0", delivered=True)
     assert [one.blob.value() for one in store.remove("c", "a", "k")] == ["decision"]
     assert proxy.cuts == 2
     assert store.documents("c") == []
