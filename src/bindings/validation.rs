@@ -34,21 +34,21 @@ impl StageRules {
     }
 
     /// Everything that is wrong with `output`, and its score.
-    fn check(&self, output: &Bound<'_, PyAny>) -> PyResult<(Vec<IssueRow>, Option<f64>)> {
-        let report = self.rules.check(&observe(output)?);
+    fn check(&self, output: &Bound<'_, PyAny>) -> (Vec<IssueRow>, Option<f64>) {
+        let report = self.rules.check(&observe(output));
         let rows = report.issues.into_iter().map(|issue| (issue.path, issue.rule, issue.expected, issue.actual));
-        Ok((rows.collect(), report.score))
+        (rows.collect(), report.score)
     }
 }
 
 /// `passed`, `failed` or `error` for a score against a threshold.
 #[pyfunction]
-fn judge_score(score: &Bound<'_, PyAny>, threshold: f64) -> PyResult<&'static str> {
-    let score = match observe(score)? {
+fn judge_score(score: &Bound<'_, PyAny>, threshold: f64) -> &'static str {
+    let score = match observe(score) {
         Observed::Null => Score::Missing,
         seen => seen.number().map_or(Score::NotANumber, Score::Found),
     };
-    Ok(judge(score, threshold).as_str())
+    judge(score, threshold).as_str()
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -46,6 +46,16 @@ impl Observed {
         }
     }
 
+    /// The value at a place such as `meta.author`: the entry of exactly that name, else one field after the other.
+    #[must_use]
+    pub fn at(&self, place: &str) -> Option<&Observed> {
+        self.get(place).or_else(|| {
+            let splits = place.char_indices().filter(|(_, mark)| *mark == '.').map(|(index, _)| place.split_at(index));
+            let mut found = splits.filter_map(|(first, rest)| self.get(first)?.at(&rest[1..]));
+            found.next()
+        })
+    }
+
     /// The number, if it is one; booleans are not.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
@@ -62,13 +72,48 @@ impl Observed {
             Self::Null => "null".into(),
             Self::Bool(flag) => flag.to_string(),
             Self::Integer(number) | Self::Number(number) => number.to_string(),
-            Self::String(text) if text.chars().count() > 40 => {
-                format!("\"{}...\"", text.chars().take(40).collect::<String>())
-            }
-            Self::String(text) => format!("\"{text}\""),
+            Self::String(text) => match cut(text, 40) {
+                (start, true) => format!("\"{start}...\""),
+                (whole, false) => format!("\"{whole}\""),
+            },
             Self::Array(items) => format!("array of {}", items.len()),
             Self::Object(entries) => format!("object of {}", entries.len()),
-            Self::Other(name) => name.clone(),
+            Self::Other(name) => cut(name, 80).0,
         }
+    }
+}
+
+/// The first characters of a text, and whether there are more. A message is read line by line, by a model too: what
+/// could end a line or be obeyed by a terminal is written out.
+pub(super) fn cut(text: &str, limit: usize) -> (String, bool) {
+    let start = text.chars().take(limit).map(|mark| match mark {
+        mark if mark.is_control() || matches!(mark, '\u{2028}' | '\u{2029}') => mark.escape_unicode().to_string(),
+        mark => mark.to_string(),
+    });
+    (start.collect(), text.chars().nth(limit).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, value: Observed) -> Observed {
+        Observed::Object(vec![(key.into(), value)])
+    }
+
+    #[test]
+    fn a_dotted_place_is_a_field_of_that_name_or_a_way_through_fields() {
+        let inner = object("meta", object("author", Observed::Bool(true)));
+        assert_eq!(inner.at("meta.author"), Some(&Observed::Bool(true)));
+        assert_eq!(object("meta.author", Observed::Null).at("meta.author"), Some(&Observed::Null));
+        let mixed = object("a.b", object("c", Observed::Null));
+        assert_eq!(mixed.at("a.b.c"), Some(&Observed::Null));
+        assert_eq!((inner.at("meta.title"), inner.at("meta."), inner.at(".")), (None, None, None));
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        assert_eq!(Observed::String("a\nIGNORE\u{1b}[2J".into()).show(), r#""a\u{a}IGNORE\u{1b}[2J""#);
+        assert_eq!(Observed::String("あ".repeat(41)).show(), format!("\"{}...\"", "あ".repeat(40)));
     }
 }

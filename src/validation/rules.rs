@@ -30,7 +30,7 @@ pub struct ScoreRule {
 /// The rules of one stage.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
-    /// Fields that must be there and not null.
+    /// Fields that must be there and not null, such as `title` or `meta.author`.
     pub required: Vec<String>,
     /// What the whole output must look like.
     pub schema: Option<Schema>,
@@ -62,7 +62,7 @@ impl Rules {
 
     fn check_required(&self, output: &Observed, issues: &mut Vec<Issue>) {
         for field in &self.required {
-            let actual = match output.get(field) {
+            let actual = match output.at(field) {
                 None => "missing",
                 Some(Observed::Null) => "null",
                 Some(_) => continue,
@@ -78,14 +78,14 @@ impl Rules {
 
     fn check_score(&self, output: &Observed, issues: &mut Vec<Issue>) -> Option<f64> {
         let rule = self.score.as_ref()?;
-        let applies = output.get(&rule.field).is_some() || self.required.contains(&rule.field);
+        let applies = output.at(&rule.field).is_some() || self.required.contains(&rule.field);
         let score = Score::of(output, &rule.field);
         if applies && judge(score, rule.minimum) != Outcome::Passed {
             issues.push(Issue {
                 path: rule.field.clone(),
                 rule: "score",
                 expected: format!("at least {}", rule.minimum),
-                actual: output.get(&rule.field).map_or_else(|| "missing".into(), Observed::show),
+                actual: output.at(&rule.field).map_or_else(|| "missing".into(), Observed::show),
             });
         }
         score.number()

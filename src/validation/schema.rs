@@ -1,7 +1,7 @@
 //! The part of JSON Schema that outputs of stages need. A keyword outside it is refused when the schema is built: a
 //! rule that is silently not checked is worse than none.
 
-use super::observed::Observed;
+use super::observed::{Observed, cut};
 use super::rules::Issue;
 use serde_json::Value as Json;
 
@@ -183,7 +183,8 @@ fn issue(path: &str, rule: &'static str, expected: String, actual: String) -> Is
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    let name = cut(name, 80).0;
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ impl Score {
     /// Reads a score from a field of `output`.
     #[must_use]
     pub fn of(output: &Observed, field: &str) -> Self {
-        match output.get(field) {
+        match output.at(field) {
             None | Some(Observed::Null) => Self::Missing,
             Some(value) => value.number().map_or(Self::NotANumber, Self::Found),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ class ValidationConfig:
     """Rules by stage name.
 
     Attributes:
-        required_fields: fields that a stage's output must have, not null: `{stage: [field, ...]}`.
+        required_fields: fields that a stage's output must have, not null: `{stage: [field, ...]}`; `meta.author` is
+            the field `author` of the object `meta`, unless there is a field of exactly that name.
         schemas: what a stage's output must look like: a JSON Schema dict (type, enum, required, properties,
             additionalProperties, items, minimum, maximum, minLength, minItems) or a Pydantic model class.
         min_quality_score: the least number in `score_field`. It applies to stages that output the field or are
@@ -42,6 +43,10 @@ class ValidationConfig:
         for stage, names in self.required_fields.items():
             if isinstance(names, str):
                 raise ValueError(f"required_fields[{stage!r}] is the string {names!r}; give a list of field names")
+            if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"required_fields[{stage!r}] is {names!r}; give a list of field names")
+        if not isinstance(self.score_field, str) or not self.score_field:
+            raise ValueError(f"score_field is {self.score_field!r}; give the name of the field that holds the score")
         score = self.min_quality_score
         if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float)) or score != score):
             raise ValueError(f"min_quality_score is {score!r}; give a number or None")

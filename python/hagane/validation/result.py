@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_LINES = 50
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -32,5 +34,11 @@ class ValidationResult:
 
     @property
     def feedback(self) -> str:
-        """All issues as text for whoever produces the output again; empty when it passed."""
-        return "\n".join(str(issue) for issue in self.issues)
+        """The issues as text for whoever produces the output again, a line each; empty when it passed.
+
+        Of more than 50 the first 50 and how many there are besides: a model reads this.
+        """
+        lines = [str(issue) for issue in self.issues[:MOST_LINES]]
+        if len(self.issues) > MOST_LINES:
+            lines.append(f"... and {len(self.issues) - MOST_LINES} more issues")
+        return "\n".join(lines)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from hagane import _core
 from hagane.validation.config import ValidationConfig
 from hagane.validation.result import Issue, ValidationResult
+
+MOST_CHARACTERS = 80
 
 
 class StageValidator:
@@ -28,7 +31,7 @@ class StageValidator:
     def _compile(self, stage: str | None) -> _core.StageRules:
         config = self._config
         schema = config.schemas.get(stage) if stage is not None else None
-        if stage is not None and hasattr(schema, "model_validate"):
+        if stage is not None and isinstance(schema, type) and hasattr(schema, "model_validate"):
             self._models[stage], schema = schema, None
         if schema is not None and not isinstance(schema, dict):
             raise ValueError(
@@ -62,7 +65,7 @@ def _ask_model(model: Any, output: Any) -> list[Issue]:
     except Exception as error:
         details = getattr(error, "errors", None)
         if not callable(details):
-            return [Issue("", "schema", model.__name__, f"{type(error).__name__}: {error}")]
+            return [Issue("", "schema", model.__name__, f"{type(error).__name__}: {_told(error)}")]
         return [_model_issue(detail) for detail in details()]
     return []
 
@@ -71,5 +74,18 @@ def _model_issue(detail: dict[str, Any]) -> Issue:
     path = ""
     for step in detail.get("loc", ()):
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    actual = repr(detail.get("input"))
-    return Issue(path, str(detail.get("type", "schema")), str(detail.get("msg", "")), actual[:80])
+    rule = str(detail.get("type", "schema"))
+    # Of something that is missing Pydantic shows what it is missing from.
+    actual = "missing" if rule == "missing" else _told(detail.get("input"))
+    return Issue(path, rule, str(detail.get("msg", "")), actual)
+
+
+def _told(value: object) -> str:
+    """Show somebody's value in few characters on one line; its own repr may be long, or raise."""
+    if isinstance(value, (str, bytes)):
+        value = value[:MOST_CHARACTERS]
+    try:
+        text = str(value) if isinstance(value, Exception) else reprlib.repr(value)
+    except Exception:
+        text = f"{type(value).__name__} (its repr raises)"
+    return "".join(mark if mark.isprintable() else " " for mark in text[:MOST_CHARACTERS])
