@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from hagane._core import Blob
 from hagane.errors import ApprovalError, SnapshotError
 from hagane.hitl import ApprovalManager, ApprovalRequest, ApprovalStatus, EscalationLevel, HITLConfig
 
@@ -115,6 +116,26 @@ async def test_a_level_is_told_by_one_process_only(manager_of):
     assert told == ["critical"]
     await managers[0].approve("one")
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_process_that_ended_while_it_escalated_holds_nobody_up(manager_of):
+    told = []
+
+    async def tell(asked):
+        told.append(asked.id)
+
+    manager = manager_of(escalation_chain=[EscalationLevel("lead", tell, 0), EscalationLevel("head", tell, 0)])
+    task = asyncio.ensure_future(manager_of().request_approval(request(id="one"), timeout_seconds=60))
+    await until_it_waits(manager)
+    entry = manager._queue.find("one")
+    # What it leaves behind: the level is taken, but not written as reached.
+    manager._queue._documents.put("hitl.escalation", manager._queue._name, f"{entry.mark}:1", Blob(1), at=1)
+    assert await manager.escalate("one")
+    assert await manager.escalate("one")
+    assert not await manager.escalate("one")
+    assert told == ["one"]
+    await manager.approve("one")
+    await task
 
 
 async def test_a_context_that_the_store_cannot_hold_is_refused_with_its_path(manager_of):
