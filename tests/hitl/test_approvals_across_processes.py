@@ -10,6 +10,7 @@ import textwrap
 import pytest
 
 from hagane._core import Blob
+from hagane.core.model import utc_now
 from hagane.errors import ApprovalError, SnapshotError
 from hagane.hitl import ApprovalManager, ApprovalRequest, ApprovalStatus, EscalationLevel, HITLConfig
 
@@ -98,6 +99,13 @@ async def test_asking_again_joins_the_request_with_its_first_deadline_and_tells_
     ends = await asyncio.gather(one, other, return_exceptions=True)
     # An answer is delivered to one process; the other learns that it was.
     assert {type(each).__name__ for each in ends} == {"ApprovalResponse", "ApprovalError"}
+
+
+async def test_of_two_processes_that_ask_at_once_the_second_joins_the_first(manager_of):
+    queues, now = [manager_of()._queue for _ in range(2)], utc_now()
+    # Both found nothing before; what counts is who writes first.
+    entries = [queue.add(request(id="one"), now, now) for queue in queues]
+    assert entries[0].mark == entries[1].mark
 
 
 async def test_a_level_is_told_by_one_process_only(manager_of):
