@@ -1,6 +1,7 @@
 //! Python's view of `rollback`: blobs, the plan and the stores.
 
 mod documents;
+mod kinds;
 mod leases;
 mod plan;
 mod records;
@@ -103,5 +104,6 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     records::register(module)?;
     leases::register(module)?;
     documents::register(module)?;
-    stores::register(module)
+    stores::register(module)?;
+    kinds::register(module)
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::codec::{self, Build, Writer};
 use super::value::Value;
+use cut::Cut;
 pub use part::{Child, Packer, Part, children};
 
 /// The layout written here; a higher number on disk was written by a newer hagane.
@@ -47,7 +48,7 @@ pub struct Blob {
 #[derive(Debug)]
 struct Inner {
     content: Content,
-    cut: OnceLock<Vec<Arc<Part>>>,
+    cut: OnceLock<Cut>,
     root: OnceLock<Address>,
 }
 
@@ -101,18 +102,25 @@ impl Blob {
     /// The content's address.
     #[must_use]
     pub fn address(&self) -> Address {
-        *self.inner.root.get_or_init(|| self.cut().last().map_or([0; 32], |root| *root.address()))
+        let cut = || self.parts().ok().and_then(|parts| parts.last()).map_or([0; 32], |root| *root.address());
+        *self.inner.root.get_or_init(cut)
     }
 
     /// What goes into a store: children before those who name them, the root last.
     ///
     /// A blob that came from a store is checked and cut anew.
     pub fn parts(&self) -> Result<&[Arc<Part>], SnapshotError> {
-        if let Content::Stored(_) = self.inner.content {
-            let plain = self.plain()?;
-            return Ok(self.inner.cut.get_or_init(|| cut::cut(&plain)));
-        }
-        Ok(self.cut())
+        Ok(&self.cut_after(None)?.parts)
+    }
+
+    /// Cuts the blob, if it is not cut yet, with the help of one that is and that is probably much like it.
+    pub(super) fn cut_after(&self, before: Option<&Self>) -> Result<&Cut, SnapshotError> {
+        let plain = self.plain()?;
+        let before = before.and_then(|before| match &before.inner.content {
+            Content::Encoded(bytes) => before.inner.cut.get().map(|cut| (bytes.as_slice(), cut)),
+            Content::Stored(_) => None,
+        });
+        Ok(self.inner.cut.get_or_init(|| cut::cut(&plain, before)))
     }
 
     /// The blob as one part whatever its length, for places that keep it by itself.
@@ -146,7 +154,10 @@ impl Blob {
 
     /// Bytes of the encoded value.
     pub fn length(&self) -> Result<usize, SnapshotError> {
-        Ok(self.plain()?.len())
+        match &self.inner.content {
+            Content::Encoded(bytes) => Ok(bytes.len()),
+            Content::Stored(_) => Ok(self.plain()?.len()),
+        }
     }
 
     fn plain(&self) -> Result<std::borrow::Cow<'_, [u8]>, SnapshotError> {
@@ -154,13 +165,6 @@ impl Blob {
             Content::Encoded(bytes) => Ok(bytes.into()),
             Content::Stored(parts) => part::join(&self.address(), |address| parts.get(address)).map(Into::into),
         }
-    }
-
-    fn cut(&self) -> &[Arc<Part>] {
-        self.inner.cut.get_or_init(|| match &self.inner.content {
-            Content::Encoded(bytes) => cut::cut(bytes),
-            Content::Stored(_) => Vec::new(),
-        })
     }
 }
 

@@ -148,6 +148,37 @@ def test_the_deepest_that_can_be_stored_can_be_read() -> None:
     assert Blob(deep).value() == deep
 
 
+def test_what_could_not_be_read_again_is_refused_for_its_depth() -> None:
+    deep: Any = 1
+    for _ in range(70):
+        deep = (deep,)
+    with pytest.raises(SnapshotError, match=r"state(\[0\])+: nested deeper than 62 levels"):
+        Blob(deep)
+
+
+class Growing:
+    """Registered so that storing it runs code, which changes the container that holds it."""
+
+
+def test_a_container_that_changes_while_it_is_stored_is_refused() -> None:
+    from hagane.rollback import registry
+
+    def grow(_: Any) -> None:
+        for container in holders:
+            if isinstance(container, dict):
+                container[str(len(container))] = 1
+            elif isinstance(container, list):
+                container.append(1)
+
+    registry._by_class[Growing] = registry._Entry("growing", grow, lambda _: None)
+    try:
+        for holders in ([{"a": Growing(), "b": 1}], [[Growing(), 1]]):
+            with pytest.raises(SnapshotError, match="changed its length"):
+                Blob(holders[0])
+    finally:
+        del registry._by_class[Growing]
+
+
 def test_a_blob_is_a_copy_and_gives_copies() -> None:
     value = {"list": [1]}
     blob = Blob(value)

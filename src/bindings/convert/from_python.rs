@@ -35,7 +35,9 @@ pub(super) fn write(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'
     } else if let Ok(entries) = object.cast_exact::<PyDict>() {
         dict(out, entries, place)?;
     } else if let Ok(items) = object.cast_exact::<PyList>() {
-        sequence(out, items.len(), items.iter(), place)?;
+        let length = items.len();
+        sequence(out, length, items.iter(), place)?;
+        unchanged(items.len() == length, place)?;
     } else if let Ok(items) = object.cast_exact::<PyTuple>() {
         out.tag(tag::TUPLE);
         sequence(out, items.len(), items.iter(), place)?;
@@ -49,9 +51,9 @@ fn rarer(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'_>) -> PyRe
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
         out.bytes(bytes.as_bytes());
     } else if let Ok(items) = object.cast_exact::<PySet>() {
-        set(out, tag::SET, items.iter(), place)?;
+        set(out, tag::SET, items, place)?;
     } else if let Ok(items) = object.cast_exact::<PyFrozenSet>() {
-        set(out, tag::FROZEN_SET, items.iter(), place)?;
+        set(out, tag::FROZEN_SET, items, place)?;
     } else if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
         out.tag(tag::BYTE_ARRAY);
         out.bytes(&bytes.to_vec());
@@ -96,16 +98,11 @@ pub(super) fn sequence<'py>(
     unchanged(count == length, place)
 }
 
-fn set<'py>(
-    out: &mut Writer,
-    tag: u8,
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    place: &Place<'_>,
-) -> PyResult<()> {
+fn set(out: &mut Writer, tag: u8, items: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
     let mut encoded = Vec::new();
-    for item in items {
+    for item in items.try_iter()? {
         let mut one = Writer::new();
-        write(&mut one, &item, &place.into(Step::Element))?;
+        write(&mut one, &item?, &place.into(Step::Element))?;
         encoded.push(one.into_bytes());
     }
     out.tag(tag);
@@ -117,7 +114,10 @@ pub(super) fn dict(out: &mut Writer, entries: &Bound<'_, PyDict>, place: &Place<
     let length = entries.len();
     out.map(length);
     let mut count = 0;
-    for (key, value) in entries.iter() {
+    // Never beyond its length: asking a changed dict for more is a panic.
+    let mut items = entries.iter();
+    while count < length && entries.len() == length {
+        let Some((key, value)) = items.next() else { break };
         let Ok(name) = key.cast_exact::<PyString>() else {
             let what = format!("key {} is {}; keys must be str to be stored", key.repr()?, type_name(&key));
             return Err(place.refuse(what));
@@ -127,7 +127,7 @@ pub(super) fn dict(out: &mut Writer, entries: &Bound<'_, PyDict>, place: &Place<
         write(out, &value, &place.into(Step::Key(name)))?;
         count += 1;
     }
-    unchanged(count == length, place)
+    unchanged(count == length && entries.len() == length, place)
 }
 
 fn unchanged(fits: bool, place: &Place<'_>) -> PyResult<()> {

@@ -75,7 +75,10 @@ fn containers(out: &mut Writer, object: &Bound<'_, PyAny>, types: &Types, place:
 /// `hagane.rollback.registry` knows what a class is called in stores and how it is taken apart.
 fn registered(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
     let taken = Types::take_apart(object.py())?.call1((object,));
-    let taken = taken.map_err(|error| place.refuse(format!("{} cannot be stored: {error}", type_name(object))))?;
+    let taken = taken.map_err(|error| {
+        let reason = error.value(object.py());
+        place.refuse(format!("{} cannot be stored: {reason}", type_name(object)))
+    })?;
     if taken.is_none() {
         let known = "None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque, OrderedDict, datetime, date, time, timedelta, Decimal, UUID, Path, a numpy array";
         let what = format!(

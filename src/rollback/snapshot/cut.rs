@@ -4,7 +4,12 @@
 //! same place however many items come before or after: insert-tolerant chunking as rsync and LBFS do it, with the
 //! borders of values in the place of a rolling window. Long rows of runs are gathered into nodes by the same rule, so
 //! that a container of any length has a short list of children.
+//!
+//! A value that is much like one that was cut before takes over its runs: where a run of the old one began, equal bytes
+//! are the same items, and end in the same place.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Child, Part};
@@ -28,21 +33,39 @@ struct Hole {
     address: super::Address,
 }
 
-/// The parts of `plain`, children first, the whole last.
-pub fn cut(plain: &[u8]) -> Vec<Arc<Part>> {
-    let mut cutter = Cutter { plain, parts: Vec::new(), holes: Vec::new() };
+/// A value in parts.
+#[derive(Debug, Default)]
+pub struct Cut {
+    /// Children before those who name them, the whole last.
+    pub parts: Vec<Arc<Part>>,
+    /// Runs by where they begin.
+    runs: HashMap<usize, Run>,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    end: usize,
+    items: usize,
+    /// It and all below it in `parts`, itself the last.
+    parts: Range<usize>,
+}
+
+/// Cuts `plain`, taking over what it shares with a value that was cut before.
+pub fn cut(plain: &[u8], before: Option<(&[u8], &Cut)>) -> Cut {
+    let mut cutter = Cutter { plain, before, made: Cut::default(), holes: Vec::new() };
     if plain.len() > SHORTEST && cutter.value(0, 0).is_none() {
         // Not what the codec writes; one part is still correct.
-        cutter.parts.clear();
+        cutter.made = Cut::default();
         cutter.holes.clear();
     }
     cutter.part(0, plain.len(), 0);
-    cutter.parts
+    cutter.made
 }
 
 struct Cutter<'a> {
     plain: &'a [u8],
-    parts: Vec<Arc<Part>>,
+    before: Option<(&'a [u8], &'a Cut)>,
+    made: Cut,
     holes: Vec<Hole>,
 }
 
@@ -62,18 +85,51 @@ impl Cutter<'_> {
     /// short, so it stays with its value.
     fn items(&mut self, mut at: usize, count: usize, depth: usize) -> Option<usize> {
         let base = self.holes.len();
-        let (mut start, mut first) = (at, base);
-        for _ in 0..count {
-            let item = (at, self.holes.len());
-            at = self.value(at, depth + 1)?;
-            let own = self.own(start, at, first);
-            if own >= SHORTEST && (own >= LONGEST || self.ends_run(item.0, at, item.1)) {
+        let (mut start, mut first, mut left) = (at, base, count);
+        let (mut parts, mut left_at_start) = (self.made.parts.len(), left);
+        while left > 0 {
+            let taken = if at == start { self.take_over(at, left) } else { None };
+            if let Some((end, items)) = taken {
+                (at, left) = (end, left - items);
+            } else {
+                let item = (at, self.holes.len());
+                at = self.value(at, depth + 1)?;
+                left -= 1;
+                let own = self.own(start, at, first);
+                if own < SHORTEST || (own < LONGEST && !self.ends_run(item.0, at, item.1)) {
+                    continue;
+                }
                 self.part(start, at, first);
-                (start, first) = (at, self.holes.len());
+                let run = Run { end: at, items: left_at_start - left, parts: parts..self.made.parts.len() };
+                self.made.runs.insert(start, run);
             }
+            (start, first, parts, left_at_start) = (at, self.holes.len(), self.made.parts.len(), left);
         }
         while self.holes.len() - base > NODE.2 && self.gather(base) {}
         Some(at)
+    }
+
+    /// The run that begins at `at`, if the old value has the same there; returns where it ends and its items.
+    fn take_over(&mut self, at: usize, left: usize) -> Option<(usize, usize)> {
+        let (old, cut) = self.before?;
+        let run = cut.runs.get(&at).filter(|run| run.items <= left)?;
+        if self.plain.get(at..run.end)? != old.get(at..run.end)? {
+            return None;
+        }
+        let shift = self.made.parts.len();
+        let moved = |inner: &Run| {
+            let place = |index: usize| index - run.parts.start + shift;
+            Run { parts: place(inner.parts.start)..place(inner.parts.end), ..inner.clone() }
+        };
+        // The runs inside it too: the next value may differ in this one.
+        if run.parts.len() > 1 {
+            let inner = cut.runs.iter().filter(|(start, inner)| at < **start && inner.end <= run.end);
+            self.made.runs.extend(inner.map(|(start, inner)| (*start, moved(inner))));
+        }
+        self.made.runs.insert(at, moved(run));
+        self.made.parts.extend_from_slice(cut.parts.get(run.parts.clone())?);
+        self.holes.push(Hole { start: at, end: run.end, address: *self.made.parts.last()?.address() });
+        Some((run.end, run.items))
     }
 
     /// Bytes between `start` and `end` that are in no part yet, and what the table takes.
@@ -105,7 +161,7 @@ impl Cutter<'_> {
         literal.extend_from_slice(&self.plain[at..end]);
         let part = Part::new(children, literal);
         self.holes.push(Hole { start, end, address: *part.address() });
-        self.parts.push(Arc::new(part));
+        self.made.parts.push(Arc::new(part));
     }
 
     /// Makes nodes of the holes from `base`. False if there was nothing to gather.

@@ -66,7 +66,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_refused_or_read_but_never_panic(bytes in any::<Vec<u8>>()) {
         let _ = codec::read(&bytes);
-        let _ = cut::cut(&bytes);
+        let _ = cut::cut(&bytes, None);
         let _ = children(&bytes);
         prop_assert!(Blob::from_stored([0; 32], bytes.clone()).value().is_err());
         prop_assert!(Blob::from_stored([0; 32], [&[FORMAT, RAW], bytes.as_slice()].concat()).value().is_err());
@@ -74,9 +74,30 @@ proptest! {
 
     #[test]
     fn whatever_is_cut_is_put_together_again(bytes in prop::collection::vec(any::<u8>(), 0..40_000)) {
-        let parts = cut::cut(&bytes);
+        let parts = cut::cut(&bytes, None).parts;
         let found: HashMap<_, _> = parts.iter().map(|part| (*part.address(), Packer::new().pack(part))).collect();
         prop_assert_eq!(part::join(parts.last().unwrap().address(), |address| found.get(address)).unwrap(), bytes);
+    }
+
+    /// Whatever the old value was: its runs only save time, they never change what comes out.
+    #[test]
+    fn a_value_is_cut_the_same_with_and_without_an_older_one(
+        first in values(), second in values(), count in 0..60_u64, cut in 0..60_u64, insert in any::<bool>()
+    ) {
+        let mut items = messages(count);
+        items.insert(0, first);
+        let old = Blob::encode(&Value::List(vec![Value::List(items.clone()), Value::List(messages(20))])).unwrap();
+        old.parts().unwrap();
+        let at = usize::try_from(cut).unwrap().min(items.len());
+        if insert { items.insert(at, second) } else { items.push(second) }
+        let next = Value::List(vec![Value::List(items), Value::List(messages(21))]);
+        let (alone, after) = (Blob::encode(&next).unwrap(), Blob::encode(&next).unwrap());
+        after.cut_after(Some(&old)).unwrap();
+        prop_assert_eq!(alone.parts().unwrap(), after.parts().unwrap());
+        // And once more over one that was itself taken over.
+        let third = Blob::encode(&next).unwrap();
+        third.cut_after(Some(&after)).unwrap();
+        prop_assert_eq!(alone.parts().unwrap(), third.parts().unwrap());
     }
 
     #[test]

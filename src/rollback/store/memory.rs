@@ -1,11 +1,14 @@
 //! Checkpoints in this process's memory: for tests, notebooks and runs that need rollback but no crash safety.
 
+mod checkpoints;
+mod documents;
 mod parts;
 mod tables;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Process, Pruned, Put, Query,
     Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage,
@@ -15,6 +18,7 @@ use tables::Tables;
 /// An in-memory store.
 pub struct MemoryStore {
     retention: Retention,
+    recent: Recent,
     tables: Mutex<Tables>,
 }
 
@@ -22,7 +26,7 @@ impl MemoryStore {
     /// An empty store that keeps what `retention` says.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        Self { retention, tables: Mutex::default() }
+        Self { retention, recent: Recent::default(), tables: Mutex::default() }
     }
 
     /// A panic elsewhere cannot leave the tables half-written: every write is checked before the first change.
@@ -43,11 +47,13 @@ impl Store for MemoryStore {
     }
 
     fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
+        self.recent.cut(&run.thread_id, first.state.as_deref())?;
         let cut = tables::cut(&first)?;
         let mut tables = self.tables();
         let epoch = tables.begin(run, claim, now())?;
         let receipt = tables.commit(&Commit { epoch, ..first }, &cut, now())?;
-        tables.prune(&self.retention, run.at, None);
+        tables.prune_aged(&self.retention, run.at, None);
+        tables.keep_newest(&run.thread_id, self.retention.keep);
         Ok((epoch, receipt))
     }
 
@@ -71,6 +77,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
         let cut = tables::cut(commit)?;
         let mut tables = self.tables();
         let receipt = tables.commit(commit, &cut, now())?;

@@ -8,6 +8,7 @@ pub mod failpoint;
 mod lease;
 mod memory;
 mod postgres;
+mod recent;
 mod records;
 mod sqlite;
 #[cfg(test)]

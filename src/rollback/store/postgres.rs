@@ -12,26 +12,26 @@ mod remove;
 mod schema;
 mod session;
 mod tls;
+mod transact;
 mod write;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Process, Pruned, Put, Query,
     Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
 };
 use address::Address;
-use session::Session;
 use tls::Tls;
+use transact::Failure;
 
 /// Roots that checkpoints left behind are looked at after so many commits.
 const COLLECT_EVERY: u64 = 16;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A store in a schema of a PostgreSQL database.
 pub struct PostgresStore {
@@ -44,6 +44,7 @@ pub struct PostgresStore {
     /// A connection must not be used on both sides of a fork.
     owner: u32,
     commits: AtomicU64,
+    recent: Recent,
     /// None once it was closed.
     open: Mutex<Option<Open>>,
 }
@@ -51,7 +52,7 @@ pub struct PostgresStore {
 /// A runtime of one thread, driven by whoever waits; and the connection, once there is one.
 struct Open {
     runtime: Runtime,
-    session: Option<Session>,
+    session: Option<session::Session>,
 }
 
 impl PostgresStore {
@@ -74,6 +75,7 @@ impl PostgresStore {
             budget,
             owner: std::process::id(),
             commits: AtomicU64::new(0),
+            recent: Recent::default(),
             open: Mutex::new(Some(Open { runtime, session: None })),
         };
         store.write(async |session, _| schema::prepare(session, &store.schema).await)?;
@@ -84,82 +86,6 @@ impl PostgresStore {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.address.place
-    }
-
-    fn write<T>(&self, work: impl AsyncFn(&Session, &str) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let token = self.token();
-        self.transact(false, async |session| work(session, &token).await)
-    }
-
-    fn read<T>(&self, work: impl AsyncFn(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.transact(true, work)
-    }
-
-    fn transact<T>(&self, reading: bool, work: impl AsyncFn(&Session) -> Result<T, Failure>) -> Result<T, StoreError> {
-        if self.owner != std::process::id() {
-            return Err(StoreError::Forked(self.place().to_owned(), self.owner));
-        }
-        // A panic inside a transaction leaves a connection that the server rolls back; the next use opens a new one.
-        let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { runtime, session } = guard.as_mut().ok_or_else(|| closed(self.place()))?;
-        runtime.block_on(self.persist(session, reading, work))
-    }
-
-    /// Tries until it works, fails for good, or the budget is spent.
-    async fn persist<T>(
-        &self,
-        slot: &mut Option<Session>,
-        reading: bool,
-        work: impl AsyncFn(&Session) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        let deadline = Instant::now() + self.budget;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let error = match self.attempt(slot, reading, &work).await {
-                Ok(value) => return Ok(value),
-                Err(Failure::Postgres(error)) => error,
-                Err(failure) => return Err(failure.at(self.place())),
-            };
-            if !session::may_pass(&error) || Instant::now() + pause > deadline {
-                return Err(session::explain(&error, self.place(), self.budget));
-            }
-            tracing::debug!(place = self.place(), error = address::chain(&error), "trying again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    async fn attempt<T>(
-        &self,
-        slot: &mut Option<Session>,
-        reading: bool,
-        work: &impl AsyncFn(&Session) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        // Out of its place while it is used: a panic or an error drops it, and a dropped one is never used again.
-        let session = match slot.take().filter(|session| !session.is_closed()) {
-            Some(session) => session,
-            None => Session::open(&self.address, &self.tls, &self.schema).await?,
-        };
-        session.begin(reading).await?;
-        let done = match work(&session).await {
-            Ok(value) => session.commit().await.map(|()| value).map_err(Failure::from),
-            Err(failure) => {
-                session.roll_back().await;
-                Err(failure)
-            }
-        };
-        if !session.is_closed() {
-            *slot = Some(session);
-        }
-        done
-    }
-
-    /// A name for one write that no other write has.
-    fn token(&self) -> String {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let Process { host, boot, pid, started } = Process::own();
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        blake3::hash(format!("{host} {boot} {pid} {started} {count}").as_bytes()).to_hex()[..32].to_owned()
     }
 
     /// Frees what removed checkpoints left, now and then, unless somebody else does.
@@ -215,6 +141,7 @@ impl Store for PostgresStore {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
         let receipt =
             self.write(async |session, token| write::commit(session, commit, &self.retention, token).await)?;
         failpoint::pass("commit.after");
@@ -286,55 +213,5 @@ impl Drop for PostgresStore {
             let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(open.take());
         }
-    }
-}
-
-/// What went wrong inside a transaction.
-enum Failure {
-    Postgres(tokio_postgres::Error),
-    Store(StoreError),
-    Corrupt(String),
-    Newer(i64),
-    Twice(String),
-}
-
-impl From<tokio_postgres::Error> for Failure {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Postgres(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Failure {
-    fn unknown(kind: &'static str, name: impl ToString) -> Self {
-        Self::Store(StoreError::Unknown { kind, name: name.to_string() })
-    }
-
-    fn at(self, place: &str) -> StoreError {
-        let place = place.to_owned();
-        match self {
-            Self::Store(error) => error,
-            Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
-            Self::Newer(found) => StoreError::Newer { place, found, known: schema::SCHEMA },
-            Self::Twice(run) => StoreError::Unusable {
-                place,
-                reason: format!("run {run:?} exists already"),
-                remedy: "give every run an id of its own",
-            },
-            Self::Postgres(error) => session::explain(&error, &place, Duration::ZERO),
-        }
-    }
-}
-
-fn closed(place: &str) -> StoreError {
-    StoreError::Unusable {
-        place: place.to_owned(),
-        reason: "it was closed".into(),
-        remedy: "open a new store for further work",
     }
 }

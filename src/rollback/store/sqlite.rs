@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
     Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
@@ -25,6 +26,7 @@ pub struct SqliteStore {
     /// A SQLite connection must not be used on both sides of a fork: the locks would be shared.
     owner: u32,
     retention: Retention,
+    recent: Recent,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -32,7 +34,7 @@ impl SqliteStore {
     /// Opens `path`, creating the file if it is not there. The folder must exist.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
         let connection = Mutex::new(Some(open::open(path)?));
-        Ok(Self { path: path.to_owned(), owner: std::process::id(), retention, connection })
+        Ok(Self { path: path.to_owned(), owner: std::process::id(), retention, recent: Recent::default(), connection })
     }
 
     /// Runs `work` in one transaction that takes the write lock at once, so that two writers queue up instead of
@@ -72,6 +74,7 @@ impl Store for SqliteStore {
     }
 
     fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
+        self.recent.cut(&run.thread_id, first.state.as_deref())?;
         self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention))
             .inspect(|_| failpoint::pass("commit.after"))
     }
@@ -105,6 +108,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
         self.write(|transaction| write::commit(transaction, commit, &self.retention))
             .inspect(|_| failpoint::pass("commit.after"))
     }

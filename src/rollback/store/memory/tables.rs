@@ -1,12 +1,14 @@
 //! The tables of the in-memory store; whoever has them has them alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
     Retention, RunRecord, StateBlobs, Status, StoreError, Usage,
 };
+use super::checkpoints::Checkpoints;
+use super::documents::Documents;
 use super::parts::Parts;
 use super::{lease_of, unknown};
 use crate::rollback::snapshot::{Address, Part, SnapshotError};
@@ -15,12 +17,13 @@ use crate::rollback::snapshot::{Address, Part, SnapshotError};
 pub(super) struct Tables {
     threads: HashMap<String, Thread>,
     /// In order of their beginning.
-    runs: Vec<RunRecord>,
+    runs: BTreeMap<u64, RunRecord>,
+    /// Their numbers by their names.
+    run_numbers: HashMap<String, u64>,
+    last_run: u64,
     events: HashMap<String, Vec<Event>>,
-    checkpoints: BTreeMap<i64, Checkpoint>,
-    last_checkpoint: i64,
-    documents: BTreeMap<i64, Row>,
-    last_document: i64,
+    checkpoints: Checkpoints,
+    documents: Documents,
     parts: Parts,
 }
 
@@ -31,13 +34,6 @@ pub(super) struct Thread {
     pub(super) lease: Option<(Lease, i64)>,
 }
 
-struct Checkpoint {
-    record: CheckpointRecord,
-    manifest: Vec<(String, Address)>,
-}
-
-/// Collection, thread, key, time and root of a document.
-type Row = (String, String, String, i64, Address);
 /// The parts of each key's value.
 type Cut = Vec<Vec<Arc<Part>>>;
 
@@ -49,7 +45,7 @@ pub(super) fn cut(commit: &Commit) -> Result<Cut, SnapshotError> {
 
 impl Tables {
     pub(super) fn begin(&mut self, run: &NewRun, claim: Option<&Claim>, now: i64) -> Result<i64, StoreError> {
-        if self.runs.iter().any(|known| known.run_id == run.run_id) {
+        if self.run_numbers.contains_key(&run.run_id) {
             return Err(StoreError::Unusable {
                 place: "memory".into(),
                 reason: format!("run {:?} exists already", run.run_id),
@@ -64,7 +60,9 @@ impl Tables {
         let lease = claim.map(|claim| lease_of(claim, epoch, now));
         let thread = Thread { epoch, run_id: run.run_id.clone(), checkpoint: None, lease };
         self.threads.insert(run.thread_id.clone(), thread);
-        self.runs.push(record(run));
+        self.last_run += 1;
+        self.run_numbers.insert(run.run_id.clone(), self.last_run);
+        self.runs.insert(self.last_run, record(run));
         Ok(epoch)
     }
 
@@ -106,41 +104,31 @@ impl Tables {
             thread.lease = None;
         }
         self.events.entry(commit.run_id.clone()).or_default().extend(commit.events.iter().cloned());
-        if let Some(run) = self.runs.iter_mut().find(|run| run.run_id == commit.run_id) {
+        if let Some(run) = self.run_numbers.get(&commit.run_id).and_then(|number| self.runs.get_mut(number)) {
             run.status = commit.status;
             run.updated_at = commit.at;
         }
         if let Some(kept) = commit.supersede_after {
-            let later = self.checkpoints.range_mut(kept + 1..).map(|(_, checkpoint)| &mut checkpoint.record);
-            later.filter(|record| record.run_id == commit.run_id).for_each(|record| record.superseded = true);
+            self.checkpoints.supersede(&commit.thread_id, &commit.run_id, kept);
         }
         self.add_checkpoint(commit, cut)
     }
 
     fn add_checkpoint(&mut self, commit: &Commit, cut: &Cut) -> Result<Receipt, StoreError> {
         let Some(state) = &commit.state else { return Ok(Receipt { checkpoint: None, bytes: 0 }) };
+        let size = super::super::length(state)?;
         let bytes = cut.iter().map(|parts| self.parts.add(parts)).sum();
-        self.last_checkpoint += 1;
-        let record = CheckpointRecord {
-            checkpoint: self.last_checkpoint,
-            run_id: commit.run_id.clone(),
-            thread_id: commit.thread_id.clone(),
-            label: commit.label.clone(),
-            at: commit.at,
-            superseded: false,
-            size: super::super::length(state)?,
-        };
         let manifest = state.iter().map(|(key, blob)| (key.clone(), blob.address())).collect();
-        self.checkpoints.insert(self.last_checkpoint, Checkpoint { record, manifest });
+        let checkpoint = Some(self.checkpoints.add(commit, manifest, size));
         if let Some(thread) = self.threads.get_mut(&commit.thread_id) {
-            thread.checkpoint = Some(self.last_checkpoint);
+            thread.checkpoint = checkpoint;
         }
-        Ok(Receipt { checkpoint: Some(self.last_checkpoint), bytes })
+        Ok(Receipt { checkpoint, bytes })
     }
 
     pub(super) fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
         let thread = self.thread(thread_id)?;
-        let run = self.runs.iter().find(|run| run.run_id == thread.run_id);
+        let run = self.run_numbers.get(&thread.run_id).and_then(|number| self.runs.get(number));
         let run = run.ok_or_else(|| unknown("run", &thread.run_id))?.clone();
         let last = self.events.get(&thread.run_id).and_then(|events| events.last());
         let last_seq = last.map_or(0, |event| event.seq);
@@ -148,79 +136,65 @@ impl Tables {
     }
 
     pub(super) fn load(&self, checkpoint: i64) -> Result<StateBlobs, StoreError> {
-        let found = self.checkpoints.get(&checkpoint).ok_or_else(|| unknown("checkpoint", checkpoint))?;
+        let manifest = self.checkpoints.manifest(checkpoint).ok_or_else(|| unknown("checkpoint", checkpoint))?;
         let blob = |address: &Address| self.parts.blob(*address).ok_or_else(|| unknown("checkpoint", checkpoint));
-        found.manifest.iter().map(|(key, address)| Ok((key.clone(), blob(address)?))).collect()
+        manifest.iter().map(|(key, address)| Ok((key.clone(), blob(address)?))).collect()
     }
 
     pub(super) fn events(&self, run_id: &str) -> Result<Vec<Event>, StoreError> {
-        if !self.runs.iter().any(|run| run.run_id == run_id) {
+        if !self.run_numbers.contains_key(run_id) {
             return Err(unknown("run", run_id));
         }
         Ok(self.events.get(run_id).cloned().unwrap_or_default())
     }
 
     pub(super) fn runs(&self, limit: usize) -> Vec<RunRecord> {
-        self.runs.iter().rev().take(limit).cloned().collect()
+        self.runs.values().rev().take(limit).cloned().collect()
     }
 
     pub(super) fn checkpoints(&self, listing: &Listing) -> Vec<CheckpointRecord> {
-        let fits = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        let records = self.checkpoints.values().rev().map(|checkpoint| &checkpoint.record);
-        let meant = records
-            .filter(|record| fits(&listing.thread_id, &record.thread_id) && fits(&listing.run_id, &record.run_id));
-        meant.take(listing.limit as usize).cloned().collect()
+        self.checkpoints.list(listing)
     }
 
     pub(super) fn keep_newest(&mut self, thread_id: &str, keep: Option<u32>) -> Pruned {
-        let Some(keep) = keep else { return Pruned::default() };
-        let of_thread = self.checkpoints.values().rev().filter(|one| one.record.thread_id == thread_id);
-        let old: Vec<i64> = of_thread.skip(keep.max(1) as usize).map(|one| one.record.checkpoint).collect();
-        self.drop_checkpoints(&old)
+        self.checkpoints.keep_newest(thread_id, keep, &mut self.parts)
     }
 
+    /// All that `retention` says.
     pub(super) fn prune(&mut self, retention: &Retention, now: i64, thread_id: Option<&str>) -> Pruned {
-        let mut pruned = Pruned::default();
-        let meant = |name: &String| thread_id.is_none_or(|thread| thread == name);
-        if let Some(age) = retention.max_age {
-            let since = now.saturating_sub(age);
-            let heads: HashSet<&String> = self.threads.values().map(|thread| &thread.run_id).collect();
-            let ended = |run: &RunRecord| !run.status.is_open() || !heads.contains(&run.run_id);
-            let old = self.runs.iter().filter(|run| meant(&run.thread_id) && run.updated_at < since && ended(run));
-            let old: Vec<String> = old.map(|run| run.run_id.clone()).collect();
-            old.iter().for_each(|run| pruned += self.drop_run(run));
-            let heads: Vec<_> = self.threads.values().filter_map(|thread| thread.checkpoint).collect();
-            let aged = self.checkpoints.values().map(|one| &one.record);
-            let aged = aged.filter(|one| meant(&one.thread_id) && one.at < since && !heads.contains(&one.checkpoint));
-            let aged: Vec<i64> = aged.map(|record| record.checkpoint).collect();
-            pruned += self.drop_checkpoints(&aged);
+        let mut pruned = self.prune_aged(retention, now, thread_id);
+        let meant = self.threads.keys().filter(|name| thread_id.is_none_or(|thread| thread == *name));
+        for name in meant.cloned().collect::<Vec<_>>() {
+            pruned += self.keep_newest(&name, retention.keep);
         }
-        let names: Vec<String> = self.threads.keys().filter(|name| meant(name)).cloned().collect();
-        names.iter().for_each(|name| pruned += self.keep_newest(name, retention.keep));
         pruned
     }
 
-    fn drop_run(&mut self, run_id: &str) -> Pruned {
-        let own = self.checkpoints.values().filter(|one| one.record.run_id == run_id);
-        let own: Vec<i64> = own.map(|one| one.record.checkpoint).collect();
-        self.runs.retain(|run| run.run_id != run_id);
-        self.threads.retain(|_, thread| thread.run_id != run_id);
-        self.events.remove(run_id);
-        Pruned { runs: 1, ..self.drop_checkpoints(&own) }
+    /// Removes old runs that have ended, and old checkpoints that are not heads.
+    pub(super) fn prune_aged(&mut self, retention: &Retention, now: i64, thread_id: Option<&str>) -> Pruned {
+        let mut pruned = Pruned::default();
+        let Some(since) = retention.max_age.map(|age| now.saturating_sub(age)) else { return pruned };
+        let meant = |run: &&RunRecord| thread_id.is_none_or(|thread| thread == run.thread_id);
+        let old = self.runs.values().filter(|run| run.started_at < since && run.updated_at < since).filter(meant);
+        let is_head = |run: &RunRecord| self.threads.get(&run.thread_id).is_some_and(|one| one.run_id == run.run_id);
+        let old: Vec<RunRecord> = old.filter(|run| !run.status.is_open() || !is_head(run)).cloned().collect();
+        for run in old {
+            pruned += self.drop_run(&run);
+        }
+        let heads = self.threads.values().filter_map(|thread| thread.checkpoint).collect();
+        pruned += self.checkpoints.drop_aged(since, &heads, thread_id, &mut self.parts);
+        pruned
     }
 
-    fn drop_checkpoints(&mut self, numbers: &[i64]) -> Pruned {
-        let mut pruned = Pruned::default();
-        for number in numbers {
-            let Some(gone) = self.checkpoints.remove(number) else { continue };
-            pruned.checkpoints += 1;
-            for (_, address) in gone.manifest {
-                let (blobs, bytes) = self.parts.release(address);
-                pruned.blobs += blobs;
-                pruned.bytes += bytes;
-            }
+    fn drop_run(&mut self, run: &RunRecord) -> Pruned {
+        if let Some(number) = self.run_numbers.remove(&run.run_id) {
+            self.runs.remove(&number);
         }
-        pruned
+        if self.threads.get(&run.thread_id).is_some_and(|thread| thread.run_id == run.run_id) {
+            self.threads.remove(&run.thread_id);
+        }
+        self.events.remove(&run.run_id);
+        Pruned { runs: 1, ..self.checkpoints.drop_run(&run.thread_id, &run.run_id, &mut self.parts) }
     }
 
     pub(super) fn usage(&self) -> Usage {
@@ -241,49 +215,15 @@ impl Tables {
         if let Some(epoch) = put.epoch {
             self.held(&put.thread_id, epoch)?;
         }
-        let same = |(collection, thread, key, _, _): &Row| {
-            *collection == put.collection && *thread == put.thread_id && *key == put.key
-        };
-        let known = self.documents.iter().find(|(_, document)| same(document)).map(|(seq, _)| *seq);
-        if put.once && known.is_some() {
-            return Ok(false);
-        }
-        self.parts.add(cut);
-        self.last_document += 1;
-        let row = (put.collection.clone(), put.thread_id.clone(), put.key.clone(), put.at, put.body.address());
-        self.documents.insert(self.last_document, row);
-        known.into_iter().for_each(|seq| self.drop_document(seq));
-        if let Some(keep) = put.keep {
-            let newest = self.documents.iter().rev();
-            let own = newest.filter(|(_, row)| row.0 == put.collection && row.1 == put.thread_id);
-            let old: Vec<i64> = own.skip(keep as usize).map(|(seq, _)| *seq).collect();
-            old.into_iter().for_each(|seq| self.drop_document(seq));
-        }
-        Ok(true)
-    }
-
-    fn drop_document(&mut self, seq: i64) {
-        if let Some((.., address)) = self.documents.remove(&seq) {
-            self.parts.release(address);
-        }
+        Ok(self.documents.put(put, cut, &mut self.parts))
     }
 
     pub(super) fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
-        let fits = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        let meant = self.documents.iter().rev().filter(|(_, (collection, thread, key, _, _))| {
-            *collection == query.collection && fits(&query.thread_id, thread) && fits(&query.key, key)
-        });
-        let show = |(seq, (_, thread_id, key, at, address)): (&i64, &Row)| {
-            let body = self.parts.blob(*address).ok_or_else(|| unknown("document", key))?;
-            Ok(Document { thread_id: thread_id.clone(), key: key.clone(), seq: *seq, at: *at, body })
-        };
-        meant.take(query.limit as usize).map(show).collect()
+        self.documents.find(query, &self.parts)
     }
 
     pub(super) fn remove(&mut self, query: &Query) -> Result<Vec<Document>, StoreError> {
-        let found = self.documents(query)?;
-        found.iter().for_each(|document| self.drop_document(document.seq));
-        Ok(found)
+        self.documents.remove(query, &mut self.parts)
     }
 }
 

@@ -57,16 +57,14 @@ pub(super) async fn commit(
         return Err(lost());
     }
     failpoint::pass("commit.held");
-    let sql = "UPDATE runs SET status = $2, updated_at = $3 WHERE run_id = $1";
-    session.run(sql, typed![commit.run_id => TEXT, commit.status.as_str() => TEXT, commit.at => INT8]).await?;
-    lease::prolong(session, &commit.thread_id, commit.status == Status::Running).await?;
-    add_events(session, commit).await?;
+    // What does not wait for each other goes out together: one round trip for all.
+    tokio::try_join!(
+        set_status(session, commit),
+        lease::prolong(session, &commit.thread_id, commit.status == Status::Running),
+        add_events(session, commit),
+        supersede(session, commit),
+    )?;
     failpoint::pass("commit.events");
-    if let Some(kept) = commit.supersede_after {
-        let sql = "UPDATE checkpoints SET superseded = true
-             WHERE thread_id = $1 AND run_id = $2 AND checkpoint_id > $3";
-        session.run(sql, typed![commit.thread_id => TEXT, commit.run_id => TEXT, kept => INT8]).await?;
-    }
     let written = match &commit.state {
         Some(state) => {
             let written = add_checkpoint(session, commit, state).await?;
@@ -75,12 +73,28 @@ pub(super) async fn commit(
         }
         None => Receipt { checkpoint: None, bytes: 0 },
     };
-    let sql = "UPDATE threads SET token = $2, token_checkpoint = $3, token_bytes = $4 WHERE thread_id = $1";
+    let sql = "UPDATE threads SET checkpoint_id = coalesce($3, checkpoint_id), token = $2, token_checkpoint = $3,
+         token_bytes = $4 WHERE thread_id = $1";
     let bytes = i64::try_from(written.bytes).unwrap_or(i64::MAX);
     let parameters = typed![commit.thread_id => TEXT, token => TEXT, written.checkpoint => INT8, bytes => INT8];
     session.run(sql, parameters).await?;
     failpoint::pass("commit.before");
     Ok(written)
+}
+
+async fn set_status(session: &Session, commit: &Commit) -> Result<(), Failure> {
+    let sql = "UPDATE runs SET status = $2, updated_at = $3 WHERE run_id = $1";
+    session.run(sql, typed![commit.run_id => TEXT, commit.status.as_str() => TEXT, commit.at => INT8]).await?;
+    Ok(())
+}
+
+async fn supersede(session: &Session, commit: &Commit) -> Result<(), Failure> {
+    if let Some(kept) = commit.supersede_after {
+        let sql = "UPDATE checkpoints SET superseded = true
+             WHERE thread_id = $1 AND run_id = $2 AND checkpoint_id > $3";
+        session.run(sql, typed![commit.thread_id => TEXT, commit.run_id => TEXT, kept => INT8]).await?;
+    }
+    Ok(())
 }
 
 /// Whether the write of this token has happened already: its answer was lost.
@@ -126,10 +140,9 @@ async fn add_checkpoint(session: &Session, commit: &Commit, state: &[(String, Bl
     let parameters = typed![
         commit.thread_id => TEXT, commit.run_id => TEXT, commit.label => TEXT, commit.at => INT8, size => INT8
     ];
-    let row = session.row(sql, parameters).await?;
-    let checkpoint: i64 = row.map_or(0, |row| row.get(0));
-    blobs::hold(session).await?;
     let values: Vec<&Blob> = state.iter().map(|(_, blob)| blob).collect();
+    let (row, ()) = tokio::try_join!(session.row(sql, parameters), blobs::hold(session))?;
+    let checkpoint: i64 = row.map_or(0, |row| row.get(0));
     let (roots, bytes) = blobs::add(session, &values).await?;
     failpoint::pass("commit.blobs");
     let keys: Vec<&str> = state.iter().map(|(key, _)| key.as_str()).collect();
@@ -137,8 +150,6 @@ async fn add_checkpoint(session: &Session, commit: &Commit, state: &[(String, Bl
     let sql = "INSERT INTO manifest(checkpoint_id, position, key, blob) SELECT $1, * FROM unnest($2, $3, $4)";
     let parameters = typed![checkpoint => INT8, positions => INT8_ARRAY, keys => TEXT_ARRAY, roots => INT8_ARRAY];
     session.run(sql, parameters).await?;
-    let sql = "UPDATE threads SET checkpoint_id = $2 WHERE thread_id = $1";
-    session.run(sql, typed![commit.thread_id => TEXT, checkpoint => INT8]).await?;
     failpoint::pass("commit.manifest");
     Ok(Receipt { checkpoint: Some(checkpoint), bytes })
 }
