@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from hagane._core import Blob
+from hagane.core.model import utc_now
 from hagane.errors import ApprovalError, SnapshotError
 from hagane.hitl import ApprovalManager, ApprovalRequest, ApprovalStatus, EscalationLevel, HITLConfig
 
@@ -99,6 +101,13 @@ async def test_asking_again_joins_the_request_with_its_first_deadline_and_tells_
     assert {type(each).__name__ for each in ends} == {"ApprovalResponse", "ApprovalError"}
 
 
+async def test_of_two_processes_that_ask_at_once_the_second_joins_the_first(manager_of):
+    queues, now = [manager_of()._queue for _ in range(2)], utc_now()
+    # Both found nothing before; what counts is who writes first.
+    entries = [queue.add(request(id="one"), now, now) for queue in queues]
+    assert entries[0].mark == entries[1].mark
+
+
 async def test_a_level_is_told_by_one_process_only(manager_of):
     told = []
 
@@ -115,6 +124,26 @@ async def test_a_level_is_told_by_one_process_only(manager_of):
     assert told == ["critical"]
     await managers[0].approve("one")
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_process_that_ended_while_it_escalated_holds_nobody_up(manager_of):
+    told = []
+
+    async def tell(asked):
+        told.append(asked.id)
+
+    manager = manager_of(escalation_chain=[EscalationLevel("lead", tell, 0), EscalationLevel("head", tell, 0)])
+    task = asyncio.ensure_future(manager_of().request_approval(request(id="one"), timeout_seconds=60))
+    await until_it_waits(manager)
+    entry = manager._queue.find("one")
+    # What it leaves behind: the level is taken, but not written as reached.
+    manager._queue._documents.put("hitl.escalation", manager._queue._name, f"{entry.mark}:1", Blob(1), at=1)
+    assert await manager.escalate("one")
+    assert await manager.escalate("one")
+    assert not await manager.escalate("one")
+    assert told == ["one"]
+    await manager.approve("one")
+    await task
 
 
 async def test_a_context_that_the_store_cannot_hold_is_refused_with_its_path(manager_of):

@@ -107,7 +107,8 @@ class ApprovalQueue:
         first = self._documents.put(
             ESCALATIONS, self._name, f"{entry.mark}:{level}", value, at=now_micros(), once=True, keep=KEPT
         )
-        if first:
+        # Whoever was first may have ended before it wrote this.
+        if first or self.escalated(entry) < level:
             self._documents.put(ESCALATIONS, self._name, entry.mark, value, at=now_micros(), keep=KEPT)
         return first
 

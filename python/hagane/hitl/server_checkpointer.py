@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from abc import abstractmethod
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,7 +24,8 @@ class ServerCheckpointer(DocumentCheckpointer):
     def __init__(self, *, keep: int, kind: str, namespace: str = "hitl") -> None:
         super().__init__(None, keep=keep, kind=kind, namespace=namespace)
         self._disconnected = False
-        self._connecting = asyncio.Lock()
+        # Event loops and threads may share a checkpointer; the lock is only taken in threads that may wait.
+        self._changing = threading.Lock()
 
     async def connect(self) -> None:
         """Connect, and make what is needed there; nothing if it is connected.
@@ -32,10 +34,14 @@ class ServerCheckpointer(DocumentCheckpointer):
             StoreConnectionError: The server cannot be reached or refuses us (a `ConnectionError`).
             ImportError: The client package is not installed.
         """
-        async with self._connecting:
+        if self._documents is None:
+            await asyncio.to_thread(self._connect)
+
+    def _connect(self) -> None:
+        with self._changing:
             if self._documents is None:
                 try:
-                    self._documents = await asyncio.to_thread(self._open)
+                    self._documents = self._open()
                 except (StoreCorrupt, StoreVersionError):
                     raise
                 except StoreError as error:
@@ -45,11 +51,14 @@ class ServerCheckpointer(DocumentCheckpointer):
 
     async def disconnect(self) -> None:
         """Close the connection; nothing if there is none."""
-        async with self._connecting:
+        await asyncio.to_thread(self._disconnect)
+
+    def _disconnect(self) -> None:
+        with self._changing:
             documents, self._documents = self._documents, None
             self._disconnected = True
             if documents is not None:
-                await asyncio.to_thread(self._close, documents)
+                self._close(documents)
 
     def is_connected(self) -> bool:
         """Tell whether there is a connection."""

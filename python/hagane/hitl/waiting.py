@@ -94,6 +94,7 @@ class Waiting:
         self._clock = clock
         self._notices = notices
         self._decide = decide
+        self._reached = 0
         self._escalation = Escalation(entry, queue, waits, durable=durable, levels=levels, decide=decide)
 
     async def answer(self) -> ApprovalResponse:
@@ -102,8 +103,9 @@ class Waiting:
         telling = [asyncio.ensure_future(_tell(each, self._entry, self._decide)) for each in self._notices]
         meter = reporting.waiting(self._entry.request.action)
         try:
+            await self._learn_reached(meter)
             while (response := await self._look(wait, meter)) is None:
-                await self._waits.pause(wait, await self._until_next())
+                await self._waits.pause(wait, self._until_next())
         except asyncio.CancelledError:
             if not self._durable:
                 await self._decide(
@@ -130,14 +132,11 @@ class Waiting:
             if await blocking(self._durable, self._queue.decide, entry, expired):
                 reporting.decided(entry.request, expired.status.value)
             response = await blocking(self._durable, self._queue.answer, entry)
-        elif response is None:
-            reached = await self._escalation.reached()
-            if reached:
-                meter.escalated()
-            due = self._escalation.due(reached)
-            if due is not None and now >= due:
+        elif response is None and self._due(now):
+            if not await self._learn_reached(meter):
                 await self._escalation.next()
-                return await self._look(wait, meter)
+                await self._learn_reached(meter)
+            return await self._look(wait, meter)
         if response is not None:
             await self._take(wait)
         return response
@@ -149,8 +148,19 @@ class Waiting:
         elif not wait.delivered:
             raise ApprovalError(f"the answer to request {self._entry.request.id} was delivered to another process")
 
-    async def _until_next(self) -> float:
+    async def _learn_reached(self, meter: reporting.Waiting) -> bool:
+        """Ask the store how far the request was escalated; tell whether that is further than was known."""
+        before, self._reached = self._reached, await self._escalation.reached()
+        if self._reached:
+            meter.escalated()
+        return self._reached > before
+
+    def _due(self, now: datetime) -> bool:
+        due = self._escalation.due(self._reached)
+        return due is not None and now >= due
+
+    def _until_next(self) -> float:
         """Return the seconds until something is due."""
-        due = self._escalation.due(await self._escalation.reached())
+        due = self._escalation.due(self._reached)
         moment = self._entry.expires_at if due is None else min(due, self._entry.expires_at)
         return (moment - self._clock()).total_seconds()
