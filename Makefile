@@ -44,9 +44,10 @@ test-python: build ## the package's tests (PYTEST_ARGS="-k NAME" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: crash
-crash: build ## kill writers of both databases 10,000 times each, and let 1,000 pairs of writers collide
+crash: build ## kill writers of both databases and pipelines on them 10,000 times each; let 1,000 pairs of writers collide
 	HAGANE_CRASH_TRIALS=10000 HAGANE_INTERLEAVINGS=1000 HAGANE_REQUIRE_SERVICES=1 $(BIN)/python -m pytest \
-		tests/rollback/test_store_crash.py tests/rollback/test_store_concurrency.py $(PYTEST_ARGS)
+		tests/rollback/test_store_crash.py tests/rollback/test_store_concurrency.py tests/engines/test_engine_crash.py \
+		$(PYTEST_ARGS)
 
 .PHONY: build
 build: $(BUILT) ## build the extension and install the package into .venv
@@ -115,6 +116,7 @@ bench-reliability: $(READY) ## snapshots and stores beside deepcopy and LangGrap
 		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
 	rm -f $(BUILT)
 	$(BIN)/python benches/reliability.py --json .benchmarks/reliability.json $(if $(POSTGRES),--postgres "$(POSTGRES)")
+	$(BIN)/python benches/reliability_engine.py $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
 
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)
