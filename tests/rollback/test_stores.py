@@ -194,7 +194,7 @@ def test_the_plan_goes_from_start_to_end() -> None:
     assert steps.judged([]).kind == "accept"
     assert (steps.accepted().stage, steps.judged([0]).kind) == (1, "retry")
     restored = plan(state=bytes(steps.state()))
-    assert (restored.begin().attempt, restored.judged([0]).kind) == (3, "escalate")
+    assert (restored.begin().attempt, restored.judged([0]).kind, restored.awaiting) == (3, "ask", "output")
 
 
 def test_faults_of_the_driver_are_errors() -> None:

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any
 
-from hagane import _core
-from hagane.engines.baselines import load_baselines, save_baselines
-from hagane.engines.checkpointers import forget_in, load_from, save_to
+from hagane.engines.checkpointers import forget_in
 from hagane.engines.config import StageConfig
-from hagane.engines.deadline import Deadline
-from hagane.engines.decisions import apply, decision_on
-from hagane.engines.ending import finished
-from hagane.engines.interrupts import Decision, is_interrupt
+from hagane.engines.decisions import decision_on
+from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
-from hagane.engines.journal import Event, Journal, read_history
-from hagane.engines.lease import Heartbeat, claim_of, patiently
-from hagane.engines.parts import EngineParts
+from hagane.engines.journal import Event, read_history
+from hagane.engines.keeping import RunKeeping
 from hagane.engines.progress import Progress
-from hagane.engines.run import Hook, Pipeline, Run
-from hagane.engines.stored import Stored, restore
+from hagane.engines.run import Run
 from hagane.engines.threads import Turn
 from hagane.engines.waiting import last_result
 from hagane.errors import PipelineError, UnknownRun
 
 __all__ = ["PipelineEngine", "StageConfig"]
 
-REMEMBERED_RUNS = 16
 
-
-class PipelineEngine(EngineParts):
+class PipelineEngine(RunKeeping):
     """Runs stages in order; an output reaches later stages only after validation and gates passed.
 
     Args:
@@ -212,125 +204,6 @@ class PipelineEngine(EngineParts):
         if run_id not in self._recent:
             raise UnknownRun(f"this engine has no run {run_id!r} in memory; give it a checkpoint_store to keep runs")
         return isolate(self._recent[run_id].history)  # type: ignore[no-any-return]
-
-    # --- parts of a run ---
-
-    def _journal(self, thread_id: str, run_id: str) -> Journal:
-        names = {"thread_id": thread_id, "run_id": run_id}
-        # Not `_pipeline()`: going back by hand needs no agents, and an engine that never ran has none yet.
-        version = self._version() if self._flow is None else self._flow.version
-        journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
-        if self._store is None:
-            known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
-            self._recent[run_id] = journal
-            while len(self._recent) > REMEMBERED_RUNS:
-                self._recent.popitem(last=False)
-        return journal
-
-    def _new_run(self, pipeline: Pipeline, plan: _core.Plan, progress: Progress, journal: Journal) -> Run:
-        deadline = Deadline(self._environment, self._config.timeout_seconds)
-        return Run(pipeline, plan, progress, journal, deadline, self._validator, self._hook())
-
-    def _hook(self) -> Hook | None:
-        """What is called instead of a retry or a rollback, if a subclass overrode it."""
-        return None
-
-    @asynccontextmanager
-    async def _driving(self, run: Run) -> AsyncGenerator[None, None]:
-        """What goes on around a run while it is driven: its lease is renewed, its question kept, its lessons stored."""
-        thread_id, pipeline = run.journal.thread_id, run.pipeline
-        self._waiting.pop(thread_id, None)
-        if self._store is None:
-            try:
-                yield
-            except Exception as error:
-                if is_interrupt(error):
-                    ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
-                    self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
-                    if self._config.hitl.checkpointer is not None:
-                        await save_to(self._config.hitl.checkpointer, self._waiting[thread_id], pipeline.version)
-                raise
-            return
-        heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
-        heartbeat.start()
-        load_baselines(self._store, pipeline.name, pipeline.names, self._validator)
-        try:
-            yield
-        finally:
-            await heartbeat.stop()
-            save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
-
-    # --- stored runs ---
-
-    def _need_store(self, what: str) -> _core.Store:
-        if self._store is None:
-            raise PipelineError(
-                f"{what} needs a checkpoint store; build the engine with checkpoint_store=SqliteStore(path)"
-            )
-        return self._store
-
-    async def _find(self, thread_id: str) -> Stored:
-        if self._store is not None:
-            return restore(self, self._store, self._store.head(thread_id))
-        if thread_id in self._waiting:
-            return self._waiting[thread_id]
-        checkpointer = self._config.hitl.checkpointer
-        if checkpointer is None:
-            self._need_store("resume")
-        return await load_from(self, checkpointer, thread_id)
-
-    async def _take_turn(self, thread_id: str) -> Turn | None:
-        """Keep other runs of this engine from the thread; in a store, leases do that."""
-        return await self._threads.take(thread_id, self._config.on_conflict) if self._store is None else None
-
-    def _claim(self) -> _core.Claim | None:
-        if self._store is None:
-            return None
-        return claim_of(self._environment, self._config.lease_seconds, self._config.on_conflict)
-
-    async def _take_up(self, pipeline: Pipeline, stored: Stored) -> Run:
-        """Make the run to go on with; in a store nobody else can write it from now on.
-
-        Raises:
-            PipelineError: somebody else went on with it meanwhile.
-        """
-        journal = self._journal(stored.thread_id, stored.run_id)
-        epoch = None
-        if self._store is not None:
-            head = await self._adopt(self._store, stored.thread_id)
-            former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
-            if former != (head.run.run_id, head.checkpoint, head.run.status):
-                raise PipelineError(f"thread {stored.thread_id!r} was gone on with by somebody else at the same time")
-            epoch = head.epoch
-        journal.continue_from(stored.last_seq, epoch)
-        stored.progress.ending = {}
-        return self._new_run(pipeline, stored.plan, stored.progress, journal)
-
-    async def _adopt(self, store: _core.Store, thread_id: str) -> _core.Head:
-        claim = self._claim()
-
-        async def adopt() -> _core.Head:
-            return store.adopt(thread_id, claim)
-
-        return await patiently(adopt, self._environment, self._config.on_conflict)
-
-    def _apply(self, run: Run, decision: Decision | None) -> _core.Action | None:
-        try:
-            return apply(run, decision, run.pipeline.name) if decision else None
-        except Exception:
-            run.journal.let_go()
-            raise
-
-    def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
-        """Give the last event of a run that ended once more."""
-        store = self._need_store("resume")
-        journal = self._journal(stored.thread_id, stored.run_id)
-        told = stored.status in ("success", "partial")
-        report = self._reporter.build(stored.progress) if told else None
-        last = read_history(store, stored.run_id)[-1]
-        result = finished(pipeline, stored.progress, journal, stored.plan, report)
-        return {**last, "replayed": True, "result": result}
 
 
 async def _until_asked(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
