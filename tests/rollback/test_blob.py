@@ -57,7 +57,7 @@ def same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
+    if isinstance(one, (list, tuple, deque)):
         return all(map(same, one, other))
     return repr(one) == repr(other) or isinstance(one, (set, frozenset))
 
