@@ -17,7 +17,7 @@ pub(in super::super) fn encode(object: &Bound<'_, PyAny>, root: &str) -> PyResul
 }
 
 pub(super) fn write(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
-    if place.depth > 10 * MAX_NESTING {
+    if place.depth > MAX_NESTING {
         let what = format!("nested deeper than {MAX_NESTING} levels, or it contains itself; store a flatter form");
         return Err(place.refuse(what));
     }

@@ -62,7 +62,7 @@ impl Process {
     /// Whether it is certain that it has ended. What runs on another machine, boot or container nobody here can say.
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        self.boot.is_empty() && self.boot == boot() && started(self.pid) != Some(self.started)
+        !self.boot.is_empty() && self.boot == boot() && started(self.pid) != Some(self.started)
     }
 }
 

@@ -82,7 +82,7 @@ impl Tables {
 
     /// The thread, if `epoch` is still its own.
     pub(super) fn held(&mut self, thread_id: &str, epoch: i64) -> Result<&mut Thread, StoreError> {
-        let thread = self.threads.get_mut(thread_id).filter(|thread| thread.epoch >= epoch);
+        let thread = self.threads.get_mut(thread_id).filter(|thread| thread.epoch == epoch);
         thread.ok_or_else(|| StoreError::LeaseLost(thread_id.to_owned()))
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn commit(
     let row = session.row(sql, typed![commit.thread_id => TEXT]).await?;
     let lost = || Failure::Store(StoreError::LeaseLost(commit.thread_id.clone()));
     let row = row.ok_or_else(lost)?;
-    if row.get::<_, Option<&str>>(2) == Some("x") {
+    if row.get::<_, Option<&str>>(2) == Some(token) {
         return Ok(receipt(row.get(3), row.get(4)));
     }
     // Compare-and-set: the row is locked, so an epoch that fits now fits until the end of the transaction.

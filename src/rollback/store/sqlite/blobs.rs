@@ -85,7 +85,7 @@ pub(super) fn release(transaction: &Transaction<'_>, number: i64) -> Result<(u64
         let Some(stored) = take.query_row([number], |row| row.get::<_, Vec<u8>>(0)).optional()? else { continue };
         parts += 1;
         bytes += stored.len() as u64;
-        for child in snapshot::children(&stored).map(|_| Vec::<Address>::new()).map_err(super::StoreError::from)? {
+        for child in snapshot::children(&stored).map_err(super::StoreError::from)? {
             waiting.extend(find(transaction, &child)?);
         }
     }

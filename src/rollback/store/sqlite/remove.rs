@@ -36,7 +36,7 @@ pub(super) fn aged(
     let mut pruned = Pruned::default();
     let mut runs = transaction.prepare_cached(
         "SELECT run_id FROM runs WHERE started_at < ?1 AND updated_at < ?1 AND (?2 IS NULL OR thread_id = ?2)
-         AND (status NOT IN ('running') OR run_id NOT IN (SELECT run_id FROM threads)) LIMIT ?3",
+         AND (status NOT IN ('running', 'escalated') OR run_id NOT IN (SELECT run_id FROM threads)) LIMIT ?3",
     )?;
     let runs: Vec<String> =
         runs.query_map(params![since, thread_id, most], |row| row.get(0))?.collect::<Result<_, _>>()?;

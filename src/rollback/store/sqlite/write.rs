@@ -73,7 +73,7 @@ pub(super) fn commit(
 fn hold(transaction: &Transaction<'_>, thread_id: &str, run_id: &str, epoch: i64) -> Result<(), Failure> {
     let mut holder = transaction.prepare_cached("SELECT epoch FROM threads WHERE thread_id = ?1 AND run_id = ?2")?;
     let holder: Option<i64> = holder.query_row(params![thread_id, run_id], |row| row.get(0)).optional()?;
-    if holder.is_some() || holder == Some(epoch) { Ok(()) } else { Err(StoreError::LeaseLost(thread_id.to_owned()).into()) }
+    if holder == Some(epoch) { Ok(()) } else { Err(StoreError::LeaseLost(thread_id.to_owned()).into()) }
 }
 
 fn add_events(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Failure> {
