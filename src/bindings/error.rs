@@ -77,7 +77,7 @@ pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
 pub(super) fn snapshot_error(error: crate::rollback::snapshot::SnapshotError) -> PyErr {
     use crate::rollback::snapshot::SnapshotError;
     let class = match &error {
-        SnapshotError::TooLarge(_) => "SnapshotError",
+        SnapshotError::TooLarge(_) | SnapshotError::TooMany(_) => "SnapshotError",
         SnapshotError::Newer(_) => "StoreVersionError",
         SnapshotError::Damaged(_) => "StoreCorrupt",
     };

@@ -18,6 +18,10 @@ pub const MAX_DEPTH: usize = 128;
 /// How deep the caller's containers may nest; a tagged one takes two levels of MessagePack.
 pub const MAX_NESTING: usize = MAX_DEPTH / 2 - 2;
 
+/// How many values one blob may hold. A value in memory takes many times its bytes in a store, above all where those
+/// are compressed; without a bound a small forged blob could ask for gigabytes.
+pub const MAX_VALUES: usize = 8 << 20;
+
 /// The numbers of the tagged kinds. They are on disk: a number is never used for anything else.
 pub mod tag {
     #![allow(missing_docs)] // each is the variant of `Value` that has its name

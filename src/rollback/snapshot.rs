@@ -12,7 +12,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::codec::{self, Build, Writer};
+use super::codec::{self, Build, MAX_VALUES, Writer};
 use super::value::Value;
 use cut::Cut;
 pub use part::{Child, Packer, Part, children};
@@ -31,6 +31,11 @@ pub enum SnapshotError {
     /// The value is too large for one blob.
     #[error("{0} bytes are more than a snapshot takes under one key ({MAX_BLOB}); store a path or a reference instead")]
     TooLarge(usize),
+    /// The value has too many parts for one blob.
+    #[error(
+        "{0} values are more than a snapshot takes under one key ({MAX_VALUES}); store an array or a reference instead"
+    )]
+    TooMany(usize),
     /// Written by a newer version.
     #[error("format {0} is newer than this hagane reads ({FORMAT}); upgrade hagane to read it")]
     Newer(u8),
@@ -72,6 +77,9 @@ impl Blob {
     pub fn from_writer(writer: Writer) -> Result<Self, SnapshotError> {
         if writer.len() > MAX_BLOB {
             return Err(SnapshotError::TooLarge(writer.len()));
+        }
+        if writer.values() > MAX_VALUES {
+            return Err(SnapshotError::TooMany(writer.values()));
         }
         Ok(Self::new(Content::Encoded(writer.into_bytes()), OnceLock::new()))
     }

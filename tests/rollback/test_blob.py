@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import OrderedDict, deque
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -37,9 +38,14 @@ leaves = st.one_of(
 )
 hashable = st.one_of(leaves, st.tuples(leaves, leaves))
 values = st.recursive(
-    st.one_of(leaves, st.sets(hashable), st.frozensets(hashable)),
+    st.one_of(leaves, st.binary().map(bytearray), st.sets(hashable), st.frozensets(hashable)),
     lambda inner: st.one_of(
-        st.lists(inner), st.dictionaries(st.text(names), inner), st.tuples(inner), st.tuples(inner, inner)
+        st.lists(inner),
+        st.lists(inner).map(deque),
+        st.dictionaries(st.text(names), inner),
+        st.dictionaries(st.text(names), inner).map(OrderedDict),
+        st.tuples(inner),
+        st.tuples(inner, inner),
     ),
     max_leaves=30,
 )
@@ -51,7 +57,7 @@ def same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
+    if isinstance(one, (list, tuple, deque)):
         return all(map(same, one, other))
     return repr(one) == repr(other) or isinstance(one, (set, frozenset))
 
@@ -201,3 +207,8 @@ def test_types_are_not_mixed_up() -> None:
 def test_what_is_too_large_for_one_key_is_refused() -> None:
     with pytest.raises(SnapshotError, match="store a path or a reference"):
         Blob(b"\0" * ((64 << 20) + 1))
+
+
+def test_more_values_than_a_blob_takes_are_refused() -> None:
+    with pytest.raises(SnapshotError, match="8388609 values are more than a snapshot takes"):
+        Blob([None] * (8 << 20))

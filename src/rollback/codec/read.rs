@@ -3,7 +3,7 @@
 //! What a value is made into is the caller's: `Value` here, Python objects in the bindings.
 
 use super::super::value::{Value, Zone};
-use super::{MAX_DEPTH, tag};
+use super::{MAX_DEPTH, MAX_VALUES, tag};
 
 /// Why bytes are not a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum Malformed {
     /// Values nest too deep.
     #[error("values nest deeper than {MAX_DEPTH}")]
     Depth,
+    /// More values than a blob may hold.
+    #[error("it holds more than {MAX_VALUES} values")]
+    Many,
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     Text,
@@ -69,13 +72,15 @@ pub trait Build {
 
 /// Reads exactly one value that takes all of `bytes`.
 pub fn read_with<B: Build>(bytes: &[u8], build: &mut B) -> Result<B::Out, B::Error> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader { rest: bytes, left: MAX_VALUES };
     let value = reader.value(build, 0)?;
     if reader.rest.is_empty() { Ok(value) } else { Err(Malformed::Trailing(reader.rest.len()).into()) }
 }
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// How many more values may come.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -83,6 +88,7 @@ impl<'a> Reader<'a> {
         if depth > MAX_DEPTH {
             return Err(Malformed::Depth.into());
         }
+        self.left = self.left.checked_sub(1).ok_or(Malformed::Many)?;
         let marker = self.byte()?;
         let leaf = match marker {
             0xc0 => Value::None,

@@ -4,13 +4,14 @@
 #[derive(Debug, Default)]
 pub struct Writer {
     out: Vec<u8>,
+    values: usize,
 }
 
 impl Writer {
     /// Nothing written yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { out: Vec::with_capacity(256) }
+        Self { out: Vec::with_capacity(256), values: 0 }
     }
 
     /// What was written.
@@ -31,18 +32,27 @@ impl Writer {
         self.out.is_empty()
     }
 
+    /// At least as many as a reader will count.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
     /// Nothing.
     pub fn none(&mut self) {
+        self.values += 1;
         self.out.push(0xc0);
     }
 
     /// True or false.
     pub fn boolean(&mut self, flag: bool) {
+        self.values += 1;
         self.out.push(if flag { 0xc3 } else { 0xc2 });
     }
 
     /// A whole number of 64 bits.
     pub fn int(&mut self, number: i64) {
+        self.values += 1;
         if (-32..128).contains(&number) {
             self.out.push(number.to_le_bytes()[0]);
         } else if let Ok(short) = i32::try_from(number) {
@@ -56,34 +66,40 @@ impl Writer {
 
     /// A floating point number, bit for bit.
     pub fn float(&mut self, number: f64) {
+        self.values += 1;
         self.out.push(0xcb);
         self.out.extend(number.to_bits().to_be_bytes());
     }
 
     /// Text.
     pub fn text(&mut self, text: &str) {
+        self.values += 1;
         self.header(Family::STRING, text.len());
         self.out.extend_from_slice(text.as_bytes());
     }
 
     /// Raw bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
+        self.values += 1;
         self.header(Family::BINARY, bytes.len());
         self.out.extend_from_slice(bytes);
     }
 
     /// The head of a list; `length` items follow.
     pub fn list(&mut self, length: usize) {
+        self.values += 1;
         self.header(Family::ARRAY, length);
     }
 
     /// The head of a dictionary; `length` times a text and a value follow.
     pub fn map(&mut self, length: usize) {
+        self.values += 1;
         self.header(Family::MAP, length);
     }
 
     /// Says that the next value is the content of kind `tag`.
     pub fn tag(&mut self, tag: u8) {
+        self.values += 1;
         self.out.extend([0x81, tag]);
     }
 
@@ -92,6 +108,8 @@ impl Writer {
     pub fn sorted(&mut self, mut items: Vec<Vec<u8>>) {
         items.sort_unstable();
         self.list(items.len());
+        // What each holds was counted elsewhere; a value takes a byte at least.
+        self.values += items.iter().map(Vec::len).sum::<usize>();
         items.iter().for_each(|item| self.out.extend_from_slice(item));
     }
 

@@ -1,5 +1,7 @@
 //! What goes in comes out, damage is noticed, and growth is cheap.
 
+mod growth;
+
 use super::super::codec::{self, MAX_DEPTH};
 use super::super::value::Zone;
 use super::part::{RAW, ZSTD};
@@ -133,64 +135,6 @@ fn mix(seed: u64) -> u64 {
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap())
 }
 
-/// The same state with its messages under a key, as an engine keeps it.
-fn conversation(messages: Vec<Value>) -> Blob {
-    Blob::encode(&Value::Dict(vec![
-        ("title".into(), Value::Str("x".into())),
-        ("messages".into(), Value::List(messages)),
-    ]))
-    .unwrap()
-}
-
-/// Bytes of `next` that a store which holds `before` does not have.
-fn growth(before: &Blob, next: &Blob) -> usize {
-    let known = stored(before);
-    stored(next).iter().filter(|(address, _)| !known.contains_key(*address)).map(|(_, bytes)| bytes.len()).sum()
-}
-
-#[test]
-fn a_long_list_that_grows_shares_all_but_its_end() {
-    let all = messages(1700);
-    let before = conversation(all[..1699].to_vec());
-    let (whole, more) = (before.size().unwrap(), growth(&before, &conversation(all)));
-    assert!(whole > 500_000, "{whole}");
-    assert!(more < 8_000, "{more}");
-}
-
-#[test]
-fn an_insertion_in_the_middle_shares_both_sides() {
-    let (mut all, new) = (messages(1700), messages(1701).pop().unwrap());
-    let before = conversation(all.clone());
-    all.insert(800, new);
-    let more = growth(&before, &conversation(all));
-    assert!(more < 20_000, "{more}");
-}
-
-#[test]
-fn a_long_dictionary_is_cut_like_a_list() {
-    let entries = |changed: usize| {
-        let entry = |(number, value): (usize, Value)| {
-            let value = if number == changed { Value::Str("changed".into()) } else { value };
-            (format!("key {number}"), value)
-        };
-        Blob::encode(&Value::Dict(messages(1000).into_iter().enumerate().map(entry).collect())).unwrap()
-    };
-    let more = growth(&entries(usize::MAX), &entries(500));
-    assert!(more < 20_000, "{more}");
-    assert_eq!(back(&entries(500)), entries(500).value().unwrap());
-}
-
-#[test]
-fn lists_in_lists_are_cut_too() {
-    let nested = |last: i64| {
-        let mut rows: Vec<Value> = (0..40).map(|row| Value::List(messages(50 + row))).collect();
-        rows.push(Value::Int(last));
-        Blob::encode(&Value::List(rows)).unwrap()
-    };
-    assert!(growth(&nested(1), &nested(2)) < 20_000);
-    assert_eq!(back(&nested(1)), nested(1).value().unwrap());
-}
-
 #[test]
 fn a_list_of_many_numbers_comes_back() {
     let numbers = Value::List((0..200_000).map(Value::Int).collect());
@@ -211,7 +155,7 @@ fn a_blob_of_format_1_can_still_be_read() {
 
 #[test]
 fn a_missing_part_is_damage() {
-    let blob = conversation(messages(100));
+    let blob = Blob::encode(&Value::List(messages(100))).unwrap();
     let mut parts = stored(&blob);
     let gone = *parts.keys().find(|address| **address != blob.address()).unwrap();
     parts.remove(&gone);
@@ -307,6 +251,24 @@ fn deep_nesting_is_refused_on_reading() {
 #[test]
 fn a_length_beyond_the_bytes_is_refused_before_memory_is_set_aside() {
     assert!(codec::read(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
+}
+
+#[test]
+fn a_small_blob_that_would_fill_the_memory_is_refused() {
+    let plain = [&[0xdd, 0x03, 0, 0, 0], vec![0xc0; 3 << 24].as_slice()].concat();
+    let part = Part::new(vec![], plain);
+    let packed = Packer::new().pack(&part);
+    assert!(packed.len() < 10_000, "{}", packed.len());
+    let error = Blob::from_stored(*part.address(), packed).value().unwrap_err();
+    assert!(error.to_string().contains("more than 8388608 values"), "{error}");
+}
+
+#[test]
+fn what_could_not_be_read_for_its_number_of_values_is_not_stored() {
+    let list = |count: usize| Value::List(vec![Value::None; count]);
+    assert!(matches!(Blob::encode(&list(codec::MAX_VALUES)), Err(SnapshotError::TooMany(_))));
+    let most = Blob::encode(&list(codec::MAX_VALUES - 1)).unwrap();
+    assert!(most.value().is_ok());
 }
 
 #[test]
