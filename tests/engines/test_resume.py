@@ -245,6 +245,32 @@ async def test_a_run_that_was_taken_over_writes_nothing_more(kept: Store) -> Non
     assert started(events) == [("a", 2), ("b", 1)]
 
 
+async def test_a_dead_process_whose_last_write_comes_late_does_not_hinder_a_resume(kept: Store) -> None:
+    async def steal(inputs: dict[str, Any]) -> dict[str, Any]:
+        kept.adopt("t")
+        return {}
+
+    with pytest.raises(LeaseLost):
+        await PipelineEngine(stages(a=steal, b=lambda i: {}), checkpoint_store=kept).run({}, "t")
+    engine = PipelineEngine(stages(a=lambda i: {}, b=lambda i: {}), checkpoint_store=kept)
+    before = await engine._find("t")
+    head = kept.adopt("t")
+    assert head.checkpoint is not None
+    names = {"thread_id": "t", "run_id": head.run.run_id, "label": "late"}
+    kept.commit(
+        **names, epoch=head.epoch, status="running", at=1, events=[], state=list(kept.load(head.checkpoint).items())
+    )
+
+    async def looked_too_early(thread_id: str) -> Any:
+        return before
+
+    engine._find = looked_too_early  # type: ignore[method-assign]
+    assert (await engine.resume("t"))["status"] == "success"
+    with pytest.raises(PipelineError, match="by somebody else"):
+        await engine.resume("t")
+    assert kept.lease("t") is None
+
+
 async def test_what_a_listener_hears_is_stored_before(sqlite: SqliteStore) -> None:
     engine = PipelineEngine(stages(a=lambda i: {}, b=lambda i: {}), checkpoint_store=sqlite)
     async for event in engine.run_stream({}, "t"):

@@ -113,13 +113,24 @@ class RunKeeping(EngineParts):
         epoch = None
         if self._store is not None:
             head = await self._adopt(self._store, stored.thread_id)
-            former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
-            if former != (head.run.run_id, head.checkpoint, head.run.status):
-                raise PipelineError(f"thread {stored.thread_id!r} was gone on with by somebody else at the same time")
+            stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
+
+    def _as_adopted(self, store: _core.Store, stored: Stored, head: _core.Head) -> Stored:
+        """Read the run again if it was written between a look at it and its adoption.
+
+        So writes a process that died meanwhile and whose last write came late; from now on nobody else does.
+        """
+        former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
+        if former == (head.run.run_id, head.checkpoint, head.run.status):
+            return stored
+        if former is None or (former[0], former[2]) != (head.run.run_id, "running") or head.run.status != "running":
+            store.release(stored.thread_id, head.epoch)
+            raise PipelineError(f"thread {stored.thread_id!r} was gone on with by somebody else at the same time")
+        return restore(self, store, head)
 
     async def _adopt(self, store: _core.Store, thread_id: str) -> _core.Head:
         claim = self._claim()
