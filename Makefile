@@ -43,10 +43,17 @@ test-rust: ## the core's tests, built without Python
 test-python: build ## the package's tests (PYTEST_ARGS="-k NAME" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: crash
+crash: build ## kill writers of both databases and pipelines on them 10,000 times each; let 1,000 pairs of writers collide
+	HAGANE_CRASH_TRIALS=10000 HAGANE_INTERLEAVINGS=1000 HAGANE_REQUIRE_SERVICES=1 $(BIN)/python -m pytest \
+		tests/rollback/test_store_crash.py tests/rollback/test_store_concurrency.py tests/engines/test_engine_crash.py \
+		$(PYTEST_ARGS)
+
 .PHONY: build
 build: $(BUILT) ## build the extension and install the package into .venv
 $(BUILT): $(READY) $(SOURCES)
-	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --quiet
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --quiet \
+		--features extension-module,failpoints
 	@touch $@
 
 $(READY): pyproject.toml
@@ -65,6 +72,7 @@ lint-rust: test-rust
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --all-targets --features python -- -D warnings
+	cargo clippy --quiet --all-targets --features python,failpoints -- -D warnings
 
 .PHONY: lint-python
 lint-python: build
@@ -100,6 +108,15 @@ bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLO
 		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
 	rm -f $(BUILT)
 	$(BIN)/python benches/metrics.py --json .benchmarks/metrics.json $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
+
+.PHONY: bench-reliability
+bench-reliability: $(READY) ## snapshots and stores beside deepcopy and LangGraph's savers, optimised (POSTGRES=URL for that too)
+	mkdir -p .benchmarks
+	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" CARGO_PROFILE_RELEASE_LTO=thin \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
+	rm -f $(BUILT)
+	$(BIN)/python benches/reliability.py --json .benchmarks/reliability.json $(if $(POSTGRES),--postgres "$(POSTGRES)")
+	$(BIN)/python benches/reliability_engine.py $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
 
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)

@@ -18,6 +18,7 @@ from typing import Any
 from hagane.agents.llm import LanguageModel, OpenAICompatible, as_llm
 from hagane.engines import EngineConfig, PipelineEngine, StageConfig
 from hagane.observability import serve_metrics
+from hagane.rollback import MemoryStore
 
 TICKETS = ("My parcel has not arrived.", "The invoice names the wrong firm.", "パスワードを忘れました。")
 Ask = Callable[[str], Awaitable[str]]
@@ -87,13 +88,17 @@ def streamed(url: str, name: str) -> Ask | None:
 
 def engine_of(model: LanguageModel, ask: Ask) -> PipelineEngine:
     stages = [StageConfig("classify", agent=Classify(model)), StageConfig("answer", agent=Answer(ask))]
-    return PipelineEngine(stages, config=EngineConfig(name="tickets", max_retries=0, max_concurrent_agents=2))
+    config = EngineConfig(name="tickets", max_retries=0, max_concurrent_agents=2)
+    return PipelineEngine(stages, config=config, checkpoint_store=MemoryStore())
 
 
-async def work(engine: PipelineEngine, tickets: Iterator[str], pause: float) -> None:
-    """Answer one ticket after the other. A run that fails is a result like any other: the metrics tell of it."""
+async def work(engine: PipelineEngine, desk: str, tickets: Iterator[str], pause: float) -> None:
+    """Answer one ticket after the other; a desk is a thread, of which the store keeps the latest checkpoints.
+
+    A run that fails is a result like any other: the metrics tell of it.
+    """
     for ticket in tickets:
-        await engine.run({"ticket": ticket})
+        await engine.run({"ticket": ticket}, desk)
         await asyncio.sleep(pause)
 
 
@@ -106,7 +111,7 @@ async def serve(options: argparse.Namespace) -> None:
     tickets = itertools.cycle(TICKETS)
     with serve_metrics(options.port, options.host) as server:
         print(f"metrics: {server.url}", flush=True)
-        await asyncio.gather(*(work(engine, tickets, options.pause) for _ in range(4)))
+        await asyncio.gather(*(work(engine, f"desk-{number}", tickets, options.pause) for number in range(4)))
 
 
 def main() -> None:

@@ -11,15 +11,17 @@ TYPE_CHECKING = False  # as typing's, without the time that importing typing tak
 if TYPE_CHECKING:
     from typing import Any
 
-    from hagane import agents, compat, engines, errors, observability, rollback, sandbox, validation
+    from hagane import agents, compat, core, engines, errors, hitl, observability, rollback, sandbox, validation
     from hagane.compat import install, uninstall
 
 __all__ = [
     "__version__",
     "agents",
     "compat",
+    "core",
     "engines",
     "errors",
+    "hitl",
     "install",
     "observability",
     "rollback",

@@ -206,6 +206,51 @@ class StageRules:
 def judge_score(score: Any, threshold: float) -> str:
     """`passed`, `failed` or `error` for a score against a threshold."""
 
+# --- anomaly detection -----------------------------------------------------------------------------------------
+
+@final
+class Baseline:
+    """The baseline of one stage: learns accepted outputs, judges the next one."""
+
+    def __new__(cls, *, alpha: float, may_act: bool, ignored: Sequence[str], data: bytes | None = None) -> Baseline: ...
+    def judge(self, output: Any) -> list[tuple[str, str, str, str, bool]]:
+        """What is unusual about `output`: path, rule, expected, actual, and whether it is reason to act."""
+    def learn(self, output: Any) -> None:
+        """Learn an output that was accepted."""
+    def dump(self) -> bytes:
+        """The baseline as bytes."""
+    def summary(self) -> list[BaselineField]:
+        """What is known of every path with numbers."""
+    @property
+    def outputs(self) -> int:
+        """How many accepted outputs are known."""
+
+@final
+class BaselineField:
+    """What is known of the numbers at one path."""
+
+    @property
+    def path(self) -> str:
+        """The path; of a list the number of its elements is meant."""
+    @property
+    def known(self) -> int:
+        """How many accepted numbers are remembered."""
+    @property
+    def median(self) -> float:
+        """Their median."""
+    @property
+    def low(self) -> float:
+        """The least number that belongs."""
+    @property
+    def high(self) -> float:
+        """The greatest number that belongs."""
+    @property
+    def strangers(self) -> int:
+        """How many stand so far off that they do not count as examples."""
+    @property
+    def is_running(self) -> bool:
+        """Whether it is a counter or a clock."""
+
 # --- rollback --------------------------------------------------------------------------------------------------
 
 @final
@@ -220,7 +265,7 @@ class Blob:
         """BLAKE3 of the content, hexadecimal."""
     @property
     def size(self) -> int:
-        """Bytes that it takes in a store."""
+        """Bytes that it takes in a store that has nothing of it yet."""
 
 @final
 class Action:
@@ -231,7 +276,11 @@ class Action:
     attempt: int | None
     check: int | None
     origin: int | None
+    ask: str | None
+    budget: str | None
     partial: bool
+
+_Limit = tuple[int | None, int | None, int | None]
 
 @final
 class Plan:
@@ -244,17 +293,36 @@ class Plan:
         checks: Sequence[tuple[str, Sequence[str], int | None, int, int]],
         final_checks: bool,
         max_starts: int,
+        traits: Sequence[tuple[bool, bool, bool, int | None, _Limit, tuple[int, int]]] = ...,
+        limit: _Limit = ...,
         state: bytes | None = None,
     ) -> Plan: ...
+    def fresh(self) -> Plan: ...
     def begin(self) -> Action: ...
     def judged(self, failures: Sequence[int], fingerprint: str | None = None) -> Action: ...
     def accepted(self) -> Action: ...
+    def damaged(self) -> None: ...
+    def going_back(self) -> Action: ...
+    def compensated(self) -> Action: ...
+    def touched(self, stage: int) -> None: ...
+    def asked(self) -> Action: ...
+    def decided(self, decision: str) -> Action: ...
+    def used(self, stage: int, *, wall: int = 0, tokens: int = 0, cost: int = 0) -> None: ...
+    def left(self, stage: int) -> _Limit: ...
     def rollback_to(self, stage: str) -> int: ...
     def state(self) -> bytes: ...
+    def generation(self, stage: int) -> int: ...
     @property
     def attempts(self) -> list[int]: ...
     @property
+    def spent(self) -> list[tuple[int, int]]: ...
+    @property
+    def awaiting(self) -> str | None: ...
+    @property
     def position(self) -> int | None: ...
+
+def backoff(retry: int, base: float, cap: float, draw: float, asked: float | None = None) -> float:
+    """Seconds to wait before retry number `retry` (from 1): full jitter, at most `cap`, at least what was `asked`."""
 
 @final
 class RunRecord:
@@ -277,9 +345,73 @@ class Head:
     checkpoint: int | None
     last_seq: int
 
+@final
+class CheckpointRecord:
+    """One checkpoint in a listing; `at` in microseconds since 1970, `size` in bytes before compression."""
+
+    checkpoint: int
+    run_id: str
+    thread_id: str
+    label: str
+    at: int
+    superseded: bool
+    size: int
+
+@final
+class Pruned:
+    """What a prune removed; `bytes` are those of the blobs."""
+
+    checkpoints: int
+    runs: int
+    blobs: int
+    bytes: int
+
+@final
+class Usage:
+    """What a store holds; `file_bytes` counts the log too and is 0 where there is no file."""
+
+    threads: int
+    runs: int
+    checkpoints: int
+    events: int
+    documents: int
+    blobs: int
+    blob_bytes: int
+    file_bytes: int
+
+@final
+class Claim:
+    """A wish to drive a thread: `owner` for `seconds` after its last write; "reject" or "supersede" another."""
+
+    def __new__(cls, owner: str, seconds: float = 30.0, on_conflict: str = "reject") -> Claim: ...
+    @property
+    def owner(self) -> str: ...
+
+@final
+class Lease:
+    """A thread's owner. `expires_at` is microseconds since 1970 by the database's clock."""
+
+    owner: str
+    epoch: int
+    expires_at: int
+    host: str
+    boot: str
+    pid: int
+    process_started: int
+
+@final
+class Document:
+    """A value that is kept under a collection, a thread and a key; `at` as it was put."""
+
+    thread_id: str
+    key: str
+    seq: int
+    at: int
+    blob: Blob
+
 @disjoint_base
 class Store:
-    """Keeps runs, checkpoints and events."""
+    """Keeps runs, checkpoints, events and documents; every call is one transaction."""
 
     @property
     def kind(self) -> str: ...
@@ -294,8 +426,13 @@ class Store:
         events: Sequence[tuple[int, str, int, Blob]],
         state: Sequence[tuple[str, Blob]],
         label: str = "",
-    ) -> tuple[int, int | None, int]: ...
-    def adopt(self, thread_id: str) -> Head: ...
+        claim: Claim | None = None,
+    ) -> tuple[int, int | None, int]:
+        """Epoch, checkpoint and new bytes. Without a claim the thread is taken from whoever has it."""
+    def adopt(self, thread_id: str, claim: Claim | None = None) -> Head: ...
+    def renew(self, thread_id: str, epoch: int) -> int: ...
+    def release(self, thread_id: str, epoch: int) -> None: ...
+    def lease(self, thread_id: str) -> Lease | None: ...
     def head(self, thread_id: str) -> Head: ...
     def commit(
         self,
@@ -308,28 +445,83 @@ class Store:
         events: Sequence[tuple[int, str, int, Blob]],
         state: Sequence[tuple[str, Blob]] | None = None,
         label: str = "",
-    ) -> tuple[int | None, int]: ...
+        supersede_after: int | None = None,
+    ) -> tuple[int | None, int]:
+        """Checkpoint, if there was a state, and new bytes."""
     def load(self, checkpoint: int) -> dict[str, Blob]: ...
     def events(self, run_id: str) -> list[tuple[int, str, int, Any]]: ...
     def runs(self, limit: int = 20) -> list[RunRecord]: ...
+    def checkpoints(
+        self, thread_id: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[CheckpointRecord]: ...
+    def prune(
+        self, *, at: int, keep: int | None = ..., max_age_seconds: float | None = ..., thread_id: str | None = None
+    ) -> Pruned: ...
+    def usage(self) -> Usage: ...
+    def put(
+        self,
+        collection: str,
+        thread_id: str,
+        key: str,
+        blob: Blob,
+        *,
+        at: int,
+        epoch: int | None = None,
+        once: bool = False,
+        keep: int | None = None,
+    ) -> bool:
+        """False if `once` and there is one already."""
+    def documents(
+        self, collection: str, thread_id: str | None = None, key: str | None = None, limit: int = 100
+    ) -> list[Document]:
+        """The one that was put last first."""
+    def remove(self, collection: str, thread_id: str | None = None, key: str | None = None) -> list[Document]:
+        """What was there; of two that ask for the same one, one gets it."""
     def close(self) -> None: ...
 
 @final
 class MemoryStore(Store):
     """Checkpoints in this process's memory."""
 
-    def __new__(cls) -> MemoryStore: ...
+    def __new__(cls, *, keep: int | None = ..., max_age_seconds: float | None = ...) -> MemoryStore: ...
 
 @final
 class SqliteStore(Store):
     """Checkpoints in one SQLite file that several processes may share."""
 
-    def __new__(cls, path: str | PathLike[str]) -> SqliteStore: ...
+    def __new__(
+        cls, path: str | PathLike[str], *, keep: int | None = ..., max_age_seconds: float | None = ...
+    ) -> SqliteStore: ...
     @property
     def path(self) -> Path: ...
 
+@final
+class PostgresStore(Store):
+    """Checkpoints in a schema of a PostgreSQL database; `retry_seconds` are spent on a connection that breaks."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        schema: str = "hagane",
+        retry_seconds: float = 10.0,
+        keep: int | None = ...,
+        max_age_seconds: float | None = ...,
+    ) -> PostgresStore: ...
+    @property
+    def place(self) -> str:
+        """The address without its password."""
+
 def fingerprint(parts: Sequence[str]) -> str:
     """BLAKE3 over texts, hexadecimal."""
+
+# --- checkpointer ----------------------------------------------------------------------------------------------
+
+def pack_blob(blob: Blob) -> bytes:
+    """The bytes of a blob; they hold all of it."""
+
+def unpack_blob(packed: bytes) -> Blob:
+    """The blob of such bytes; its content is checked when it is read."""
 
 # --- sandbox ---------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,16 @@ A class also inherits the builtin that fits, so `except ValueError` keeps workin
 from __future__ import annotations
 
 __all__ = [
+    "ApprovalError",
+    "BudgetSpent",
     "CheckpointError",
+    "CircuitBreakerOpenError",
     "ForkError",
     "HaganeError",
     "InternalError",
+    "InterruptError",
+    "InterruptTimeoutError",
+    "LeaseHeld",
     "LeaseLost",
     "MetricError",
     "MetricsDirectoryError",
@@ -23,6 +29,7 @@ __all__ = [
     "SandboxStartError",
     "SandboxUnavailable",
     "SnapshotError",
+    "StoreConnectionError",
     "StoreCorrupt",
     "StoreError",
     "StoreVersionError",
@@ -67,6 +74,10 @@ class PipelineError(HaganeError):
     """A pipeline cannot be built or continued as asked."""
 
 
+class BudgetSpent(PipelineError):
+    """A stage or a run used, or wants to use, more tokens or money than it may."""
+
+
 class UnknownStage(PipelineError, LookupError):
     """A stage name that the pipeline does not have, or that has not run yet."""
 
@@ -95,6 +106,10 @@ class StoreVersionError(StoreError):
     """The store was written by a newer hagane."""
 
 
+class LeaseHeld(StoreError):
+    """Somebody else drives this thread and lives; nothing was written."""
+
+
 class LeaseLost(StoreError):
     """Another process took this thread over; nothing was written."""
 
@@ -121,3 +136,36 @@ class MetricsPushError(HaganeError, OSError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class StoreConnectionError(StoreError, ConnectionError):
+    """The server that keeps checkpoints cannot be reached or does not let us in; the message says where."""
+
+
+class InterruptError(HaganeError):
+    """An interrupt that cannot be made or answered as asked."""
+
+
+class InterruptTimeoutError(InterruptError, TimeoutError):
+    """Nobody answered an interrupt in time."""
+
+
+class ApprovalError(HaganeError):
+    """A request for approval that cannot be made or decided as asked."""
+
+
+class CircuitBreakerOpenError(HaganeError):
+    """The circuit breaker lets no call through now.
+
+    Attributes:
+        breaker_name: The breaker.
+        remaining_seconds: How long until it lets calls through to try; 0 if as many as may are under way.
+    """
+
+    def __init__(self, breaker_name: str, remaining_seconds: float) -> None:
+        self.breaker_name = breaker_name
+        self.remaining_seconds = remaining_seconds
+        super().__init__(f"Circuit breaker '{breaker_name}' is open. Retry after {remaining_seconds:.1f}s")
+
+    def __reduce__(self) -> tuple[type[CircuitBreakerOpenError], tuple[str, float]]:
+        return type(self), (self.breaker_name, self.remaining_seconds)

@@ -4,10 +4,12 @@
 //! imports by a stored name or unpickles.
 
 mod from_python;
+mod library;
 mod observe;
+mod place;
 mod to_python;
 mod types;
 
-pub(super) use from_python::to_value;
+pub(super) use from_python::encode;
 pub(super) use observe::{json, observe};
-pub(super) use to_python::from_value;
+pub(super) use to_python::decode;

@@ -65,6 +65,8 @@ pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
         StoreError::Corrupt { .. } => "StoreCorrupt",
         StoreError::Newer { .. } => "StoreVersionError",
         StoreError::LeaseLost(_) => "LeaseLost",
+        StoreError::Held { .. } => "LeaseHeld",
+        StoreError::Snapshot(error) => return snapshot_error(error.clone()),
         StoreError::Unknown { .. } => "UnknownRun",
         StoreError::Forked(..) => "ForkError",
     };
@@ -75,7 +77,7 @@ pub(super) fn store_error(error: crate::rollback::store::StoreError) -> PyErr {
 pub(super) fn snapshot_error(error: crate::rollback::snapshot::SnapshotError) -> PyErr {
     use crate::rollback::snapshot::SnapshotError;
     let class = match &error {
-        SnapshotError::TooLarge(_) => "SnapshotError",
+        SnapshotError::TooLarge(_) | SnapshotError::TooMany(_) => "SnapshotError",
         SnapshotError::Newer(_) => "StoreVersionError",
         SnapshotError::Damaged(_) => "StoreCorrupt",
     };
@@ -88,6 +90,17 @@ pub(super) fn plan_error(error: crate::rollback::plan::PlanError) -> PyErr {
     let class = match &error {
         PlanError::NotRun(..) => "UnknownStage",
         PlanError::OutOfTurn { .. } | PlanError::Settings(_) | PlanError::Foreign(_) => "PipelineError",
+    };
+    raise(class, error.to_string())
+}
+
+/// Errors of the baselines of anomaly detection; bytes of another kind are a `ValueError`.
+pub(super) fn anomaly_error(error: crate::validation::anomaly::DecodeError) -> PyErr {
+    use crate::validation::anomaly::DecodeError;
+    let class = match &error {
+        DecodeError::Foreign(_) => return PyValueError::new_err(error.to_string()),
+        DecodeError::Newer { .. } => "StoreVersionError",
+        DecodeError::Damaged(_) => "StoreCorrupt",
     };
     raise(class, error.to_string())
 }

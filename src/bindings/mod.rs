@@ -4,10 +4,13 @@
 
 use pyo3::prelude::*;
 
+mod anomaly;
+mod checkpointer;
 mod convert;
 mod error;
 mod log;
 mod metrics;
+mod plan;
 mod rollback;
 mod runtime;
 mod sandbox;
@@ -21,6 +24,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     metrics::register(module)?;
     validation::register(module)?;
+    plan::register(module)?;
+    anomaly::register(module)?;
     rollback::register(module)?;
+    checkpointer::register(module)?;
     sandbox::register(module)
 }

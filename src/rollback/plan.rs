@@ -4,14 +4,24 @@
 //! `State` beside each checkpoint, so that what was spent before a crash stays spent after it.
 
 mod action;
+mod backoff;
+mod budget;
+mod human;
+#[cfg(test)]
+mod properties;
 mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unwind;
 
 pub use action::{Action, PlanError};
-pub use settings::{Check, Settings};
+pub use backoff::backoff;
+pub use budget::{Amount, Budget};
+pub use human::{Ask, Decision, UnknownDecision};
+pub use settings::{Check, Limit, Settings, Traits};
 pub use state::{Done, MAX_STATE, Phase, Seen, State};
+pub use unwind::Then;
 
 use crate::validation::OnFail;
 use state::Tried;
@@ -34,6 +44,7 @@ impl Plan {
     /// A run that was stored with `state`.
     pub fn restore(settings: Settings, state: State) -> Result<Self, PlanError> {
         settings.validate()?;
+        let state = state.complete_lists(settings.stages.len());
         state.fits(&settings)?;
         Ok(Self { settings, state })
     }
@@ -50,10 +61,16 @@ impl Plan {
         &self.settings
     }
 
-    /// Begins, or goes on after a crash or a stop: the first stage without an output runs.
+    /// Begins, or goes on after a crash or a stop: with what was being undone, with the question that waits for its
+    /// answer, or with the first stage that has no output.
     ///
     /// Somebody asked for it, so it does not draw on the run's budget of attempts.
     pub fn begin(&mut self) -> Action {
+        match self.state.phase {
+            Phase::Unwinding(to, then) => return self.unwind(to, then),
+            Phase::Awaiting(stage, ask) => return Action::Ask { stage, ask },
+            _ => {}
+        }
         match self.state.done.iter().position(|done| *done == Done::Open) {
             Some(stage) => self.run(stage),
             None => self.finish(),
@@ -80,22 +97,33 @@ impl Plan {
         if self.state.phase == Phase::Finalising {
             return Ok(self.complete());
         }
-        self.state.phase = Phase::Accepting(stage, Done::Accepted);
-        Ok(Action::Accept { stage })
+        if self.settings.of(stage).ask_after && self.state.seen_after != Some(stage) {
+            return Ok(self.await_answer(stage, Ask::After));
+        }
+        Ok(self.accept(stage, Done::Accepted))
+    }
+
+    /// The output of the running stage lacks a part: the stage may be accepted, the run will be partial.
+    pub fn damaged(&mut self) -> Result<(), PlanError> {
+        let Phase::Running(stage) = self.state.phase else { return Err(self.out_of_turn("a damage")) };
+        self.state.damaged[stage] = true;
+        Ok(())
     }
 
     /// The output, the skip or the substitute is recorded.
     pub fn accepted(&mut self) -> Result<Action, PlanError> {
         let Phase::Accepting(stage, done) = self.state.phase else { return Err(self.out_of_turn("an acceptance")) };
         self.state.done[stage] = done;
+        self.state.touched[stage] |= done != Done::Skipped;
         if stage + 1 < self.settings.stages.len() {
             return Ok(self.charge(stage + 1).unwrap_or_else(|| self.run(stage + 1)));
         }
-        Ok(if self.state.waived { self.complete() } else { self.finish() })
+        let settled = self.state.waived || self.state.vouched;
+        Ok(if settled { self.complete() } else { self.finish() })
     }
 
-    /// Somebody outside wants to go back to the state before `stage`; returns its number, and `begin` goes on from
-    /// there. Asking twice is asking once.
+    /// Somebody outside wants to go back to the state before `stage`; returns its number. `begin` undoes what has to be
+    /// undone and goes on from there. Asking twice is asking once.
     pub fn rollback_to(&mut self, stage: &str) -> Result<usize, PlanError> {
         let names = &self.settings.stages;
         let not_run = || PlanError::NotRun(stage.into(), format!("the stages are {}", names.join(", ")));
@@ -103,8 +131,7 @@ impl Plan {
         if self.state.attempts[to] == 0 {
             return Err(not_run());
         }
-        self.state.reopen(to);
-        self.state.phase = Phase::Fresh;
+        self.state.phase = Phase::Unwinding(to, Then::Again);
         Ok(to)
     }
 
@@ -115,14 +142,16 @@ impl Plan {
         let Some((check, step)) = chosen else { return Action::Accept { stage } };
         self.spend(stage, step, &steps);
         match step {
-            OnFail::Retry => self.charge(stage).unwrap_or_else(|| self.retry(stage, check)),
+            OnFail::Retry => self.charge(stage).unwrap_or_else(|| self.retry(stage, Some(check))),
             OnFail::Rollback => {
                 let to = self.earliest_target(stage, &steps);
-                self.charge(to).unwrap_or_else(|| self.go_back(stage, to, check))
+                self.charge(to).unwrap_or_else(|| self.go_back(stage, to, Some(check)))
             }
             OnFail::Skip => self.settle(stage, Done::Skipped, Action::Skip { stage, check }),
             OnFail::Fallback => self.settle(stage, Done::Substituted, Action::Fallback { stage, check }),
-            how => self.stop(how, stage, Some(check)),
+            OnFail::Escalate if self.state.phase == Phase::Finalising => self.await_answer(stage, Ask::Results(check)),
+            OnFail::Escalate => self.await_answer(stage, Ask::Output(check)),
+            how => self.stop(how, stage, Some(check), None),
         }
     }
 
@@ -130,8 +159,13 @@ impl Plan {
     fn step(&self, check: usize, stage: usize, tried: Tried) -> OnFail {
         let spec = &self.settings.checks[check];
         let open = |step: &&OnFail| match step {
-            OnFail::Retry => tried == Tried::Nothing && self.state.retries[check][stage] < spec.retries,
-            OnFail::Rollback => tried != Tried::Rollback && self.state.rollbacks[check][stage] < spec.rollbacks,
+            OnFail::Retry => {
+                tried == Tried::Nothing && self.state.retries[check][stage] < spec.retries && self.affords(stage)
+            }
+            OnFail::Rollback => {
+                let open = tried != Tried::Rollback && self.state.rollbacks[check][stage] < spec.rollbacks;
+                open && self.affords(self.target(check, stage))
+            }
             _ => true,
         };
         // `Settings::validate` saw that the last rung needs no budget.
@@ -151,32 +185,25 @@ impl Plan {
 
     fn earliest_target(&self, stage: usize, steps: &[(usize, OnFail)]) -> usize {
         let wanting = steps.iter().filter(|(_, step)| *step == OnFail::Rollback);
-        let target = |check: usize| self.settings.checks[check].rollback_to.unwrap_or(stage.saturating_sub(1));
-        wanting.map(|(check, _)| target(*check).min(stage)).min().unwrap_or(stage)
+        wanting.map(|(check, _)| self.target(*check, stage)).min().unwrap_or(stage)
     }
 
-    /// Takes one start of a stage from the run's budget; says stop when it is spent.
-    fn charge(&mut self, stage: usize) -> Option<Action> {
-        if self.state.starts >= self.settings.max_starts {
-            return Some(self.stop(OnFail::Fail, stage, None));
-        }
-        self.state.starts += 1;
-        None
+    fn target(&self, check: usize, stage: usize) -> usize {
+        self.settings.checks[check].rollback_to.unwrap_or(stage.saturating_sub(1)).min(stage)
     }
 
     fn run(&mut self, stage: usize) -> Action {
-        let attempt = self.state.start(stage);
-        Action::Run { stage, attempt }
+        self.ask_first(stage).unwrap_or_else(|| Action::Run { stage, attempt: self.state.start(stage) })
     }
 
-    fn retry(&mut self, stage: usize, check: usize) -> Action {
+    fn retry(&mut self, stage: usize, check: Option<usize>) -> Action {
         self.state.reopen(stage);
         Action::Retry { stage, attempt: self.state.start(stage), check }
     }
 
-    fn go_back(&mut self, from: usize, to: usize, check: usize) -> Action {
-        self.state.reopen(to);
-        Action::Rollback { from, to, attempt: self.state.start(to), check }
+    fn accept(&mut self, stage: usize, done: Done) -> Action {
+        self.state.phase = Phase::Accepting(stage, done);
+        Action::Accept { stage }
     }
 
     /// A stage that goes on damaged. After the last stage the failed check is waived rather than checked again.
@@ -188,9 +215,9 @@ impl Plan {
         action
     }
 
-    fn stop(&mut self, how: OnFail, stage: usize, check: Option<usize>) -> Action {
+    fn stop(&mut self, how: OnFail, stage: usize, check: Option<usize>, budget: Option<Budget>) -> Action {
         self.state.phase = Phase::Ended;
-        Action::Stop { how, stage, check }
+        Action::Stop { how, stage, check, budget }
     }
 
     fn finish(&mut self) -> Action {
@@ -203,7 +230,8 @@ impl Plan {
 
     fn complete(&mut self) -> Action {
         self.state.phase = Phase::Ended;
-        let whole = self.state.done.iter().all(|done| *done == Done::Accepted);
+        let damaged = self.state.damaged.iter().any(|damaged| *damaged);
+        let whole = !damaged && self.state.done.iter().all(|done| *done == Done::Accepted);
         Action::Complete { partial: !whole || self.state.waived }
     }
 

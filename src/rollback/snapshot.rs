@@ -1,23 +1,28 @@
-//! A piece of state as a content-addressed blob: equal content has one address and is stored once.
+//! A piece of state as content-addressed parts: equal content has one address and is stored once.
 //!
-//! Layout of a stored blob: format version, compression (0 none, 1 zstd), then the MessagePack of `codec`. The address
-//! is BLAKE3 over the uncompressed MessagePack, so it proves the content after it was read back and unpacked.
+//! A value is encoded once, on the caller's thread; that copy is the snapshot. Only when a store takes it is it cut
+//! into parts (`cut`), hashed and compressed (`part`). Lists and dictionaries that are long are cut where their own
+//! content says so, so that a state which grew by an entry shares all parts but a few with the one before it.
 
-use std::io::Read;
+mod cut;
+mod part;
+#[cfg(test)]
+mod tests;
 
-use super::codec;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::codec::{self, Build, MAX_VALUES, Writer};
 use super::value::Value;
+use cut::Cut;
+pub use part::{Child, Packer, Part, children};
 
 /// The layout written here; a higher number on disk was written by a newer hagane.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 /// The most that one blob may hold unpacked, in bytes. A forged blob cannot ask for more memory than this.
 pub const MAX_BLOB: usize = 64 << 20;
-/// Below this many bytes zstd gains nothing.
-const COMPRESS_ABOVE: usize = 200;
-const RAW: u8 = 0;
-const ZSTD: u8 = 1;
 
-/// The address of a blob.
+/// The address of a part: BLAKE3 of its content.
 pub type Address = [u8; 32];
 
 /// Why a snapshot cannot be taken or read.
@@ -26,6 +31,11 @@ pub enum SnapshotError {
     /// The value is too large for one blob.
     #[error("{0} bytes are more than a snapshot takes under one key ({MAX_BLOB}); store a path or a reference instead")]
     TooLarge(usize),
+    /// The value has too many parts for one blob.
+    #[error(
+        "{0} values are more than a snapshot takes under one key ({MAX_VALUES}); store an array or a reference instead"
+    )]
+    TooMany(usize),
     /// Written by a newer version.
     #[error("format {0} is newer than this hagane reads ({FORMAT}); upgrade hagane to read it")]
     Newer(u8),
@@ -34,217 +44,147 @@ pub enum SnapshotError {
     Damaged(String),
 }
 
-/// One encoded value and its address. It owns its bytes: nothing that the caller changes later reaches it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One encoded value. It owns its bytes: nothing that the caller changes later reaches it. Cloning shares them.
+#[derive(Debug, Clone)]
 pub struct Blob {
-    address: Address,
-    stored: Vec<u8>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    content: Content,
+    cut: OnceLock<Cut>,
+    root: OnceLock<Address>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// As the codec wrote it.
+    Encoded(Vec<u8>),
+    /// As a store gave it; nothing is believed until it is read.
+    Stored(HashMap<Address, Vec<u8>>),
 }
 
 impl Blob {
-    /// Encodes `value`; above 200 bytes the content is compressed if that makes it smaller.
+    /// Encodes `value`.
     pub fn encode(value: &Value) -> Result<Self, SnapshotError> {
-        let mut plain = Vec::with_capacity(128);
-        codec::write(&mut plain, value);
-        if plain.len() > MAX_BLOB {
-            return Err(SnapshotError::TooLarge(plain.len()));
-        }
-        let address = *blake3::hash(&plain).as_bytes();
-        Ok(Self { address, stored: pack(&plain) })
+        let mut writer = Writer::new();
+        codec::write(&mut writer, value);
+        Self::from_writer(writer)
     }
 
-    /// Takes bytes from a store as the blob of `address`; nothing is believed until `value` has checked it.
+    /// Takes what a caller encoded by itself: exactly one value.
+    pub fn from_writer(writer: Writer) -> Result<Self, SnapshotError> {
+        if writer.len() > MAX_BLOB {
+            return Err(SnapshotError::TooLarge(writer.len()));
+        }
+        if writer.values() > MAX_VALUES {
+            return Err(SnapshotError::TooMany(writer.values()));
+        }
+        Ok(Self::new(Content::Encoded(writer.into_bytes()), OnceLock::new()))
+    }
+
+    /// Takes parts from a store as the blob of `root`; nothing is believed until `read` has checked it.
     #[must_use]
-    pub fn from_stored(address: Address, stored: Vec<u8>) -> Self {
-        Self { address, stored }
+    pub fn from_parts(root: Address, parts: HashMap<Address, Vec<u8>>) -> Self {
+        Self::new(Content::Stored(parts), OnceLock::from(root))
+    }
+
+    /// Takes parts that this process made and kept; none if one is missing.
+    pub fn from_memory<'a>(root: Address, find: impl Fn(&Address) -> Option<&'a Part>) -> Option<Self> {
+        let mut plain = Vec::new();
+        part::gather(&root, &find, &mut plain)?;
+        Some(Self::new(Content::Encoded(plain), OnceLock::from(root)))
+    }
+
+    /// Takes a blob from a store that is all in one part, as `whole` gave it.
+    #[must_use]
+    pub fn from_stored(root: Address, stored: Vec<u8>) -> Self {
+        Self::from_parts(root, HashMap::from([(root, stored)]))
+    }
+
+    fn new(content: Content, root: OnceLock<Address>) -> Self {
+        Self { inner: Arc::new(Inner { content, cut: OnceLock::new(), root }) }
     }
 
     /// The content's address.
     #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.address
+    pub fn address(&self) -> Address {
+        let cut = || self.parts().ok().and_then(|parts| parts.last()).map_or([0; 32], |root| *root.address());
+        *self.inner.root.get_or_init(cut)
     }
 
-    /// What goes into a store.
-    #[must_use]
-    pub fn stored(&self) -> &[u8] {
-        &self.stored
+    /// What goes into a store: children before those who name them, the root last.
+    ///
+    /// A blob that came from a store is checked and cut anew.
+    pub fn parts(&self) -> Result<&[Arc<Part>], SnapshotError> {
+        Ok(&self.cut_after(None)?.parts)
     }
 
-    /// A fresh copy of the value, after its format, size and address were checked.
-    pub fn value(&self) -> Result<Value, SnapshotError> {
-        let plain = unpack(&self.stored)?;
-        if blake3::hash(&plain).as_bytes() != &self.address {
-            return Err(damaged("its content does not match its address"));
-        }
-        codec::read(&plain).map_err(damaged)
-    }
-}
-
-fn pack(plain: &[u8]) -> Vec<u8> {
-    let squeezed = if plain.len() > COMPRESS_ABOVE { zstd::bulk::compress(plain, 1).ok() } else { None };
-    let (kind, body) = match &squeezed {
-        Some(smaller) if smaller.len() < plain.len() => (ZSTD, smaller.as_slice()),
-        _ => (RAW, plain),
-    };
-    [&[FORMAT, kind], body].concat()
-}
-
-fn unpack(stored: &[u8]) -> Result<Vec<u8>, SnapshotError> {
-    match stored {
-        [version, ..] if *version > FORMAT => Err(SnapshotError::Newer(*version)),
-        [FORMAT, RAW, body @ ..] if body.len() <= MAX_BLOB => Ok(body.to_vec()),
-        [FORMAT, ZSTD, body @ ..] => inflate(body),
-        _ => Err(damaged("its header is unknown")),
-    }
-}
-
-/// Unpacks at most `MAX_BLOB` bytes, whatever the frame claims.
-fn inflate(body: &[u8]) -> Result<Vec<u8>, SnapshotError> {
-    let mut plain = Vec::new();
-    let decoder = zstd::stream::Decoder::new(body).map_err(damaged)?;
-    decoder.take(MAX_BLOB as u64 + 1).read_to_end(&mut plain).map_err(damaged)?;
-    if plain.len() > MAX_BLOB { Err(damaged("it unpacks to more than a snapshot takes")) } else { Ok(plain) }
-}
-
-fn damaged(reason: impl ToString) -> SnapshotError {
-    SnapshotError::Damaged(reason.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::codec::MAX_DEPTH;
-    use super::super::value::Zone;
-    use super::*;
-    use proptest::prelude::*;
-
-    fn zones() -> impl Strategy<Value = Zone> {
-        prop_oneof![
-            Just(Zone::Naive),
-            (any::<i64>(), any::<Option<String>>()).prop_map(|(micros, name)| Zone::Fixed(micros, name)),
-            any::<String>().prop_map(Zone::Named),
-        ]
+    /// Cuts the blob, if it is not cut yet, with the help of one that is and that is probably much like it.
+    pub(super) fn cut_after(&self, before: Option<&Self>) -> Result<&Cut, SnapshotError> {
+        let plain = self.plain()?;
+        let before = before.and_then(|before| match &before.inner.content {
+            Content::Encoded(bytes) => before.inner.cut.get().map(|cut| (bytes.as_slice(), cut)),
+            Content::Stored(_) => None,
+        });
+        Ok(self.inner.cut.get_or_init(|| cut::cut(&plain, before)))
     }
 
-    fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::None),
-            any::<bool>().prop_map(Value::Bool),
-            any::<i64>().prop_map(Value::Int),
-            (-200_i64..200).prop_map(Value::Int),
-            any::<f64>().prop_map(Value::Float),
-            ".{0,300}".prop_map(Value::Str),
-            any::<Vec<u8>>().prop_map(Value::Bytes),
-            any::<Vec<u8>>().prop_map(Value::BigInt),
-            any::<[u8; 16]>().prop_map(|bytes| Value::Uuid(bytes.to_vec())),
-            any::<String>().prop_map(Value::Decimal),
-            any::<String>().prop_map(Value::Path),
-            any::<String>().prop_map(Value::Date),
-            any::<(f64, f64)>().prop_map(|(real, imaginary)| Value::Complex(real, imaginary)),
-            any::<(i64, i64, i64)>().prop_map(|(days, seconds, micros)| Value::Duration(days, seconds, micros)),
-            (any::<String>(), any::<bool>(), zones()).prop_map(|(text, fold, zone)| Value::DateTime(text, fold, zone)),
-            (any::<String>(), any::<bool>(), zones()).prop_map(|(text, fold, zone)| Value::Time(text, fold, zone)),
-        ];
-        leaf.prop_recursive(4, 64, 20, |inner| {
-            let many = || prop::collection::vec(inner.clone(), 0..20);
-            prop_oneof![
-                many().prop_map(Value::List),
-                many().prop_map(Value::Tuple),
-                many().prop_map(Value::Set),
-                many().prop_map(Value::FrozenSet),
-                prop::collection::vec((any::<String>(), inner.clone()), 0..20).prop_map(Value::Dict),
-            ]
-        })
+    /// The blob as one part whatever its length, for places that keep it by itself.
+    pub fn whole(&self) -> Result<Part, SnapshotError> {
+        Ok(Part::new(Vec::new(), self.plain()?.into_owned()))
     }
 
-    proptest! {
-        #[test]
-        fn a_value_comes_back_as_it_went_in(value in values()) {
-            let blob = Blob::encode(&value).unwrap();
-            let back = Blob::from_stored(*blob.address(), blob.stored().to_vec()).value().unwrap();
-            // Bytes, because NaN is not equal to itself and sets have no order.
-            prop_assert_eq!(Blob::encode(&back).unwrap(), blob);
-        }
-
-        #[test]
-        fn arbitrary_bytes_are_refused_or_read_but_never_panic(bytes in any::<Vec<u8>>()) {
-            let _ = codec::read(&bytes);
-            prop_assert!(Blob::from_stored([0; 32], bytes).value().is_err());
-        }
-
-        #[test]
-        fn a_flipped_bit_is_noticed(value in values(), place in any::<prop::sample::Index>(), bit in 0_u32..8) {
-            let blob = Blob::encode(&value).unwrap();
-            let mut stored = blob.stored().to_vec();
-            let at = place.index(stored.len());
-            stored[at] ^= 1 << bit;
-            if let Ok(read) = Blob::from_stored(*blob.address(), stored).value() {
-                // Bits of a zstd frame that carry nothing may flip; the content may not.
-                prop_assert_eq!(Blob::encode(&read).unwrap(), blob);
+    /// Bytes that the parts take in a store that has none of them.
+    pub fn size(&self) -> Result<usize, SnapshotError> {
+        match &self.inner.content {
+            Content::Stored(parts) => Ok(parts.values().map(Vec::len).sum()),
+            Content::Encoded(_) => {
+                let mut packer = Packer::new();
+                Ok(self.parts()?.iter().map(|part| packer.pack(part).len()).sum())
             }
         }
     }
 
-    #[test]
-    fn every_kind_comes_back_as_itself() {
-        let text = || String::from("x");
-        let kinds = [
-            Value::Tuple(vec![Value::None, Value::Bool(true)]),
-            Value::List(vec![Value::Int(-33), Value::Int(i64::MIN), Value::BigInt(vec![0; 9])]),
-            Value::Dict(vec![(text(), Value::Bytes(vec![0; 70_000])), ("y".repeat(70_000), Value::Float(-0.0))]),
-            Value::FrozenSet(vec![Value::Str(text())]),
-            Value::Set(vec![]),
-            Value::DateTime(text(), true, Zone::Fixed(-1, Some(text()))),
-            Value::Time(text(), false, Zone::Named(text())),
-            Value::Duration(1, 2, 3),
-            Value::Complex(1.5, f64::INFINITY),
-            Value::List(vec![Value::Dict(vec![]); 70_000]),
-        ];
-        for kind in kinds {
-            assert_eq!(Blob::encode(&kind).unwrap().value().unwrap(), kind);
+    /// A fresh copy of the value, after format, sizes and addresses were checked.
+    pub fn value(&self) -> Result<Value, SnapshotError> {
+        codec::read(&self.plain()?).map_err(damaged)
+    }
+
+    /// The same, made into whatever `build` makes.
+    pub fn read<B: Build>(&self, build: &mut B) -> Result<B::Out, B::Error>
+    where
+        B::Error: From<SnapshotError>,
+    {
+        codec::read_with(&self.plain()?, build)
+    }
+
+    /// Bytes of the encoded value.
+    pub fn length(&self) -> Result<usize, SnapshotError> {
+        match &self.inner.content {
+            Content::Encoded(bytes) => Ok(bytes.len()),
+            Content::Stored(_) => Ok(self.plain()?.len()),
         }
     }
 
-    #[test]
-    fn equal_sets_have_one_address() {
-        let set = |items: [i64; 2]| Blob::encode(&Value::Set(items.map(Value::Int).to_vec())).unwrap();
-        assert_eq!(set([1, 2]), set([2, 1]));
+    fn plain(&self) -> Result<std::borrow::Cow<'_, [u8]>, SnapshotError> {
+        match &self.inner.content {
+            Content::Encoded(bytes) => Ok(bytes.into()),
+            Content::Stored(parts) => part::join(&self.address(), |address| parts.get(address)).map(Into::into),
+        }
     }
+}
 
-    #[test]
-    fn nan_keeps_its_bits() {
-        let odd = f64::from_bits(0x7ff8_0000_0000_1234);
-        let Value::Float(back) = Blob::encode(&Value::Float(odd)).unwrap().value().unwrap() else { panic!("kind") };
-        assert_eq!(back.to_bits(), odd.to_bits());
+/// Equal content.
+impl PartialEq for Blob {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
     }
+}
 
-    #[test]
-    fn long_repetitive_content_is_compressed() {
-        let blob = Blob::encode(&Value::Str("hagane ".repeat(1000))).unwrap();
-        assert!(blob.stored().len() < 500, "{}", blob.stored().len());
-    }
+impl Eq for Blob {}
 
-    #[test]
-    fn a_newer_format_says_so() {
-        let error = Blob::from_stored([0; 32], vec![FORMAT + 1, 0, 0xc0]).value().unwrap_err();
-        assert_eq!(error, SnapshotError::Newer(FORMAT + 1));
-    }
-
-    #[test]
-    fn deep_nesting_is_refused_on_reading() {
-        let forged = [vec![0x91; MAX_DEPTH + 2], vec![0xc0]].concat();
-        assert!(codec::read(&forged).unwrap_err().to_string().contains("nest deeper"));
-    }
-
-    #[test]
-    fn a_length_beyond_the_bytes_is_refused_before_memory_is_set_aside() {
-        assert!(codec::read(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
-    }
-
-    #[test]
-    fn a_bomb_is_cut_off() {
-        let bomb = zstd::bulk::compress(&vec![0; MAX_BLOB + 2], 1).unwrap();
-        let error = Blob::from_stored([0; 32], [&[FORMAT, ZSTD], bomb.as_slice()].concat()).value().unwrap_err();
-        assert!(error.to_string().contains("more than"), "{error}");
-    }
+fn damaged(reason: impl ToString) -> SnapshotError {
+    SnapshotError::Damaged(reason.to_string())
 }

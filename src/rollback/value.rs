@@ -45,6 +45,14 @@ pub enum Value {
     Uuid(Vec<u8>),
     /// A file path.
     Path(String),
+    /// Raw bytes that can be changed.
+    ByteArray(Vec<u8>),
+    /// A double-ended queue: its greatest length, if it has one, and its items.
+    Deque(Option<i64>, Vec<Value>),
+    /// Keys and values whose order is part of their meaning.
+    OrderedDict(Vec<(String, Value)>),
+    /// An instance of a class that the program registered: the name it was registered under, and its content.
+    Object(String, Box<Value>),
 }
 
 /// Where a clock stands.

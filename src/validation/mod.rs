@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O, no threads.
 
+pub mod anomaly;
 mod observed;
 mod rules;
 mod schema;

@@ -10,9 +10,10 @@ from pipeline_helpers import Scripted, stages
 from prometheus_client.parser import text_string_to_metric_families
 
 from hagane.engines import EngineConfig, PipelineEngine
+from hagane.hitl import InterruptSignal
 from hagane.observability import get_metrics
 from hagane.observability.decorators import metrics_tracked
-from hagane.rollback import MemoryStore
+from hagane.rollback import MemoryStore, RollbackController
 from hagane.validation import QualityGate
 
 _names = itertools.count()
@@ -145,3 +146,20 @@ async def test_stages_that_are_found_late_have_their_series_before_they_run(pipe
     await anext(stream)
     assert value("pipeline_stage_duration_seconds_count", pipeline=pipeline, stage="late") == 0
     await stream.aclose()
+
+
+async def test_runs_that_wait_for_a_person_are_counted_until_they_are_decided(pipeline: str, value: Any) -> None:
+    gate = QualityGate("g", lambda r: False, "escalate")
+    agents, config = stages(a=lambda i: {}), EngineConfig(name=pipeline)
+    engine = PipelineEngine(agents, quality_gates=[gate], config=config, checkpoint_store=MemoryStore())
+    assert value("pipeline_escalations_waiting", pipeline=pipeline) == 0
+    for thread in ("t", "u"):
+        with pytest.raises(InterruptSignal):
+            await engine.run({}, thread)
+    assert value("pipeline_escalations_waiting", pipeline=pipeline) == 2
+    answers = {"action": "escalation_a", "status": "approved"}
+    before = value("hitl_approval_total", **answers) or 0
+    await engine.resume("t", "approve")
+    RollbackController(engine, "u").rollback_to("a")
+    assert value("pipeline_escalations_waiting", pipeline=pipeline) == 0
+    assert value("hitl_approval_total", **answers) == before + 1

@@ -16,6 +16,7 @@ from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
 from hagane.engines import PipelineEngine
 from hagane.errors import LeaseLost, PipelineError, UnknownRun, UnknownStage
+from hagane.hitl import InterruptSignal
 from hagane.rollback import MemoryStore, RollbackController, SqliteStore, Store
 from hagane.validation import QualityGate
 
@@ -166,7 +167,8 @@ async def test_an_escalated_run_shows_its_request_instead_of_going_on(kept: Stor
     gate = QualityGate("accuracy", lambda r: r["accuracy"] >= 75, "escalate")
     agent = Scripted({"accuracy": 10}, {"accuracy": 90})
     engine = PipelineEngine(stages(a=agent), quality_gates=[gate], checkpoint_store=kept)
-    await engine.run({}, "t")
+    with pytest.raises(InterruptSignal):
+        await engine.run({}, "t")
     with pytest.raises(PipelineError, match="awaits a human's decision: stage 'a', gate 'accuracy'"):
         await engine.resume("t")
     RollbackController(engine, "t").retry_with_feedback("use the 2024 figures")
@@ -193,6 +195,13 @@ async def test_rollback_to_drops_later_outputs_and_is_idempotent(kept: Store) ->
     assert kinds(history, "rollback", "run_completed") == ["run_completed", "rollback", "rollback", "run_completed"]
 
 
+async def test_an_engine_that_never_ran_can_send_a_stored_run_back(kept: Store) -> None:
+    await PipelineEngine(stages(a=Scripted({}), b=Scripted({})), checkpoint_store=kept).run({}, "t")
+    other = PipelineEngine(stages(a=Scripted({}), b=Scripted({})), checkpoint_store=kept)
+    RollbackController(other, "t").rollback_to("b")
+    assert started([event async for event in other.resume_stream("t")]) == [("b", 2)]
+
+
 async def test_rollback_to_a_stage_that_has_not_run_is_an_error(kept: Store) -> None:
     engine = PipelineEngine(stages(a=Scripted(ValueError("x")), b=lambda i: {}), checkpoint_store=kept)
     await engine.run({}, "t")
@@ -211,14 +220,15 @@ async def test_another_pipeline_cannot_go_on_with_the_run(kept: Store) -> None:
         await other.resume("t")
 
 
-async def test_resume_needs_a_store_a_known_thread_and_no_command(kept: Store) -> None:
+async def test_resume_needs_a_store_a_known_thread_and_no_needless_command(kept: Store) -> None:
     with pytest.raises(PipelineError, match="checkpoint store"):
         await PipelineEngine(stages(a=len)).resume("t")
     engine = PipelineEngine(stages(a=len), checkpoint_store=kept)
     with pytest.raises(UnknownRun, match="nobody"):
         await engine.resume("nobody")
-    with pytest.raises(PipelineError, match="command"):
-        await engine.resume("t", "approve")
+    await PipelineEngine(stages(a=Scripted(ValueError("x"))), checkpoint_store=kept).run({}, "t")
+    with pytest.raises(PipelineError, match="awaits no decision"):
+        await PipelineEngine(stages(a=len), checkpoint_store=kept).resume("t", "approve")
 
 
 async def test_a_run_that_was_taken_over_writes_nothing_more(kept: Store) -> None:
@@ -233,6 +243,32 @@ async def test_a_run_that_was_taken_over_writes_nothing_more(kept: Store) -> Non
         await stolen.run({}, "t")
     events = [event async for event in engine.resume_stream("t")]
     assert started(events) == [("a", 2), ("b", 1)]
+
+
+async def test_a_dead_process_whose_last_write_comes_late_does_not_hinder_a_resume(kept: Store) -> None:
+    async def steal(inputs: dict[str, Any]) -> dict[str, Any]:
+        kept.adopt("t")
+        return {}
+
+    with pytest.raises(LeaseLost):
+        await PipelineEngine(stages(a=steal, b=lambda i: {}), checkpoint_store=kept).run({}, "t")
+    engine = PipelineEngine(stages(a=lambda i: {}, b=lambda i: {}), checkpoint_store=kept)
+    before = await engine._find("t")
+    head = kept.adopt("t")
+    assert head.checkpoint is not None
+    names = {"thread_id": "t", "run_id": head.run.run_id, "label": "late"}
+    kept.commit(
+        **names, epoch=head.epoch, status="running", at=1, events=[], state=list(kept.load(head.checkpoint).items())
+    )
+
+    async def looked_too_early(thread_id: str) -> Any:
+        return before
+
+    engine._find = looked_too_early  # type: ignore[method-assign]
+    assert (await engine.resume("t"))["status"] == "success"
+    with pytest.raises(PipelineError, match="by somebody else"):
+        await engine.resume("t")
+    assert kept.lease("t") is None
 
 
 async def test_what_a_listener_hears_is_stored_before(sqlite: SqliteStore) -> None:

@@ -332,9 +332,7 @@ async def test_an_output_that_cannot_be_stored_fails_its_stage_by_path() -> None
         (lambda: PipelineEngine([{"name": "a", "agnet": 1}]), "agnet"),
         (lambda: PipelineEngine(stages(a=len) + stages(a=len)), "names must differ"),
         (lambda: PipelineEngine([{"name": "", "agent": len}]), "not empty"),
-        (lambda: PipelineEngine([{"name": "a", "agent": len, "interrupt_before": True}]), "interrupt_before"),
         (lambda: PipelineEngine(stages(a=len), checkpoint_store="runs.db"), "SqliteStore"),  # type: ignore[arg-type]
-        (lambda: ValidationConfig(enable_anomaly_detection=True), "anomaly"),
     ],
 )
 def test_what_makes_no_pipeline_is_refused_when_built(build: Any, message: str) -> None:

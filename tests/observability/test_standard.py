@@ -80,10 +80,35 @@ REPORTS = {
         lambda: standard.gate_verdict("p", "g", "failed"),
         {"pipeline": "p", "gate": "g", "verdict": "failed"},
     ),
+    "pipeline_escalations_waiting": (
+        lambda: standard.declare_stage("w1", "s"),
+        lambda: standard.pipeline_waiting("w1", 1),
+        {"pipeline": "w1"},
+    ),
     "hitl_approval_total": (
         lambda: standard.declare_approval("a"),
         lambda: standard.approval("a", "expired"),
         {"action": "a", "status": "expired"},
+    ),
+    "hitl_requested_total": (
+        lambda: standard.declare_approval("b"),
+        lambda: standard.approval_requested("b"),
+        {"action": "b"},
+    ),
+    "hitl_waiting": (
+        lambda: standard.declare_approval("c"),
+        lambda: standard.approval_waiting("c", 1),
+        {"action": "c"},
+    ),
+    "hitl_escalations_waiting": (
+        lambda: standard.declare_approval("d"),
+        lambda: standard.escalation_waiting("d", 1),
+        {"action": "d"},
+    ),
+    "hitl_wait_seconds": (
+        lambda: standard.declare_approval("e"),
+        lambda: standard.approval_waited("e", "rejected", 12.0),
+        {"action": "e", "status": "rejected"},
     ),
     "sandbox_execution_total": (
         lambda: standard.declare_sandbox("s1"),

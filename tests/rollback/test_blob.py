@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -38,9 +38,14 @@ leaves = st.one_of(
 )
 hashable = st.one_of(leaves, st.tuples(leaves, leaves))
 values = st.recursive(
-    st.one_of(leaves, st.sets(hashable), st.frozensets(hashable)),
+    st.one_of(leaves, st.binary().map(bytearray), st.sets(hashable), st.frozensets(hashable)),
     lambda inner: st.one_of(
-        st.lists(inner), st.dictionaries(st.text(names), inner), st.tuples(inner), st.tuples(inner, inner)
+        st.lists(inner),
+        st.lists(inner).map(deque),
+        st.dictionaries(st.text(names), inner),
+        st.dictionaries(st.text(names), inner).map(OrderedDict),
+        st.tuples(inner),
+        st.tuples(inner, inner),
     ),
     max_leaves=30,
 )
@@ -52,7 +57,7 @@ def same(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
+    if isinstance(one, (list, tuple, deque)):
         return all(map(same, one, other))
     return repr(one) == repr(other) or isinstance(one, (set, frozenset))
 
@@ -110,8 +115,6 @@ class Moment(datetime):
         len,
         Word("x"),
         Colour.RED,
-        OrderedDict(),
-        bytearray(b"x"),
         range(3),
         iter([]),
         PurePosixPath("x"),
@@ -151,6 +154,37 @@ def test_the_deepest_that_can_be_stored_can_be_read() -> None:
     assert Blob(deep).value() == deep
 
 
+def test_what_could_not_be_read_again_is_refused_for_its_depth() -> None:
+    deep: Any = 1
+    for _ in range(70):
+        deep = (deep,)
+    with pytest.raises(SnapshotError, match=r"state(\[0\])+: nested deeper than 62 levels"):
+        Blob(deep)
+
+
+class Growing:
+    """Registered so that storing it runs code, which changes the container that holds it."""
+
+
+def test_a_container_that_changes_while_it_is_stored_is_refused() -> None:
+    from hagane.rollback import registry
+
+    def grow(_: Any) -> None:
+        for container in holders:
+            if isinstance(container, dict):
+                container[str(len(container))] = 1
+            elif isinstance(container, list):
+                container.append(1)
+
+    registry._by_class[Growing] = registry._Entry("growing", grow, lambda _: None)
+    try:
+        for holders in ([{"a": Growing(), "b": 1}], [[Growing(), 1]]):
+            with pytest.raises(SnapshotError, match="changed its length"):
+                Blob(holders[0])
+    finally:
+        del registry._by_class[Growing]
+
+
 def test_a_blob_is_a_copy_and_gives_copies() -> None:
     value = {"list": [1]}
     blob = Blob(value)
@@ -173,3 +207,8 @@ def test_types_are_not_mixed_up() -> None:
 def test_what_is_too_large_for_one_key_is_refused() -> None:
     with pytest.raises(SnapshotError, match="store a path or a reference"):
         Blob(b"\0" * ((64 << 20) + 1))
+
+
+def test_more_values_than_a_blob_takes_are_refused() -> None:
+    with pytest.raises(SnapshotError, match="8388609 values are more than a snapshot takes"):
+        Blob([None] * (8 << 20))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_helpers import begin, commit
 
 from hagane._core import Blob, Plan
 from hagane.errors import (
@@ -20,24 +21,7 @@ from hagane.errors import (
     UnknownRun,
     UnknownStage,
 )
-from hagane.rollback import MemoryStore, SqliteStore, Store
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "runs.db")
-
-
-def begin(store: Store, run: str = "r", thread: str = "t", **state: Any) -> int:
-    blobs = [(key, Blob(value)) for key, value in state.items()]
-    names = {"thread_id": thread, "run_id": run, "pipeline": "p", "version": "v"}
-    return store.begin(**names, at=1, events=[(1, "run_started", 1, Blob({}))], state=blobs)[0]
-
-
-def commit(store: Store, epoch: int, seq: int = 2, status: str = "running", **state: Any) -> tuple[int | None, int]:
-    blobs = [(key, Blob(value)) for key, value in state.items()]
-    events = [(seq, "gate", 2, Blob({"gate": "g"}))]
-    return store.commit(thread_id="t", run_id="r", epoch=epoch, status=status, at=2, events=events, state=blobs or None)
+from hagane.rollback import SqliteStore, Store
 
 
 def test_what_was_committed_comes_back(store: Store) -> None:
@@ -115,7 +99,7 @@ def test_a_forged_blob_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     _closed_database(path)
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE blobs SET stored = x'0100a3616263'")
+        raw.execute("UPDATE blobs SET stored = x'020000a3616263'")
     raw.close()
     store = SqliteStore(path)
     checkpoint = store.head("t").checkpoint
@@ -210,7 +194,7 @@ def test_the_plan_goes_from_start_to_end() -> None:
     assert steps.judged([]).kind == "accept"
     assert (steps.accepted().stage, steps.judged([0]).kind) == (1, "retry")
     restored = plan(state=bytes(steps.state()))
-    assert (restored.begin().attempt, restored.judged([0]).kind) == (3, "escalate")
+    assert (restored.begin().attempt, restored.judged([0]).kind, restored.awaiting) == (3, "ask", "output")
 
 
 def test_faults_of_the_driver_are_errors() -> None:

@@ -39,6 +39,7 @@ class Row(NamedTuple):
 
 BY_AGENT = "{{agent}} ({{job}})"
 BY_MODEL = "{{model}} ({{provider}})"
+BY_STAGE = "{{stage}} ({{pipeline}})"
 
 
 def runs(more: str = "", metric: str = "agent_execution_total") -> str:
@@ -49,6 +50,11 @@ def runs(more: str = "", metric: str = "agent_execution_total") -> str:
 def calls(more: str = "") -> str:
     """The rate of model calls, over all instances."""
     return f'sum by (job, provider, model) (rate(llm_request_total{{job=~"$job"{more}}}[$__rate_interval]))'
+
+
+def past_hour(metric: str, by: str) -> str:
+    """How much a counter grew in an hour, over all instances."""
+    return f'sum by (job, {by}) (increase({metric}{{job=~"$job"}}[1h]))'
 
 
 def agent_share(status: str) -> str:
@@ -212,6 +218,76 @@ LLM = Row(
     ),
 )
 
+RELIABILITY = Row(
+    "Reliability",
+    (
+        Panel(
+            "timeseries",
+            "Stage Duration (P95)",
+            "ステージ所要時間. Of attempts, whatever became of them, over all instances.",
+            "s",
+            (
+                Query(
+                    quantile(0.95, "pipeline_stage_duration_seconds", "job, pipeline, stage", 'job=~"$job"'), BY_STAGE
+                ),
+            ),
+        ),
+        Panel(
+            "timeseries",
+            "Retries of the Past Hour",
+            "再試行. Attempts after the first, for whatever reason.",
+            "short",
+            (Query(past_hour("pipeline_stage_retries_total", "pipeline, stage"), BY_STAGE),),
+        ),
+        Panel(
+            "timeseries",
+            "Rollbacks of the Past Hour",
+            "ロールバック. By the stage that was returned to.",
+            "short",
+            (Query(past_hour("pipeline_rollbacks_total", "pipeline, stage"), BY_STAGE),),
+        ),
+        Panel(
+            "timeseries",
+            "Gate Verdicts of the Past Hour",
+            "品質ゲートの判定. An error is a check that could not tell, which counts as a failure.",
+            "short",
+            (
+                Query(
+                    past_hour("pipeline_gate_verdicts_total", "pipeline, gate, verdict"),
+                    "{{gate}} {{verdict}} ({{pipeline}})",
+                ),
+            ),
+        ),
+        Panel(
+            "stat",
+            "Runs That Wait for a Person",
+            "人の判断待ち. Interrupted less decided, as each process counted its own.",
+            "short",
+            (Query('sum by (job, pipeline) (pipeline_escalations_waiting{job=~"$job"})', "{{pipeline}} ({{job}})"),),
+        ),
+        Panel(
+            "timeseries",
+            "Checkpoint Bytes",
+            "チェックポイント書込量. New bytes per second; what a store has already is not written again.",
+            "Bps",
+            (
+                Query(
+                    'sum by (job, store) (rate(checkpoint_bytes_total{job=~"$job"}[$__rate_interval]))',
+                    "{{store}} ({{job}})",
+                ),
+            ),
+        ),
+        Panel(
+            "timeseries",
+            "Checkpoint Latency (P95)",
+            "チェックポイント保存時間. Of commits, over all instances.",
+            "s",
+            (Query(quantile(0.95, "checkpoint_duration_seconds", "job, store", 'job=~"$job"'), "{{store}} ({{job}})"),),
+            width=24,
+        ),
+    ),
+)
+
 EXPORTER = Row(
     "Exporter",
     (
@@ -256,4 +332,4 @@ EXPORTER = Row(
     ),
 )
 
-ROWS = (AGENTS, LLM, EXPORTER)
+ROWS = (AGENTS, LLM, RELIABILITY, EXPORTER)

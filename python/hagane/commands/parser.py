@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from hagane.commands import BAD_INPUT, UNSUCCESSFUL, streams
+from hagane.commands import BAD_INPUT, UNSUCCESSFUL, checkpoints, streams
 from hagane.demo import command as demo
 from hagane.observability import command as serving
 from hagane.observability.monitoring import command as monitoring
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     commands: Any = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Each sets `run`, which takes the parsed options (and `given`, the words as they came) and returns the status.
-    for part in (demo, serving, monitoring):
+    for part in (demo, serving, monitoring, checkpoints):
         part.add_commands(commands)
     return parser
 

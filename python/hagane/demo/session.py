@@ -165,7 +165,7 @@ async def _follow(events: AsyncGenerator[dict[str, Any], None], report: Path, ti
     async with aclosing(events) as stream:
         async for event in stream:
             timeline.show(event)
-            result = event.get("result") or result
+            result = {"status": "escalated"} if event["type"] == "escalated" else event.get("result") or result
     if result.get("status") != "success":
         return Outcome(str(result.get("status", "failed")), "", [])
     return _publish(result, report)

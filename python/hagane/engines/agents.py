@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hagane.engines.environment import Environment
+from hagane.engines.interrupts import is_interrupt
 from hagane.errors import PipelineError
 from hagane.observability import standard, tracing
 
@@ -89,8 +90,8 @@ async def _counted(
     try:
         result = as_dict(await _invoke(function, inputs))
         status = "success"
-    except Exception:
-        status = "error"
+    except Exception as error:
+        status = "cancelled" if is_interrupt(error) else "error"
         raise
     finally:
         standard.agent_ended(name)

@@ -1,216 +1,183 @@
-"""Putting an engine together: its stages, agents and checks, by AgentFlow's protocol for subclasses."""
+"""What every engine is: something that runs inputs to a result, once set up, by AgentFlow's protocol."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-from hagane import _core
-from hagane.engines.agents import agent_name, entry_point, initialize, instance_of
-from hagane.engines.checks import Checks, Policy, build_checks
-from hagane.engines.config import EngineConfig, StageConfig
+from hagane.engines.config import EngineConfig, HITLEngineConfig
 from hagane.engines.environment import Environment
-from hagane.engines.journal import Event
-from hagane.engines.limit import Limit
-from hagane.engines.report import Reporter
-from hagane.engines.run import Pipeline
-from hagane.engines.stage import Stage
-from hagane.errors import PipelineError, UnknownStage
-from hagane.observability import standard
-from hagane.validation import QualityGate, StageValidator, ValidationConfig
+from hagane.engines.waiting import complete
+from hagane.errors import PipelineError
+
+__all__ = ["BaseEngine", "EngineConfig", "HITLEngineConfig", "RunNames"]
 
 
-class EngineParts:
-    """The parts of an engine that do not change from run to run; see `PipelineEngine` for the parameters."""
+@dataclass(frozen=True)
+class RunNames:
+    """Under which names a call of `run` runs; several calls on one engine at the same time do not share them."""
 
-    _policy = Policy()
+    flow_id: str
+    thread_id: str
 
-    def __init__(
-        self,
-        stages: Sequence[dict[str, Any] | StageConfig],
-        *,
-        max_revisions: int = 2,
-        report_generator: Callable[[dict[str, Any]], Any] | None = None,
-        report_builder: Any = None,
-        config: EngineConfig | None = None,
-        validation_config: ValidationConfig | None = None,
-        quality_gates: Sequence[QualityGate] | None = None,
-        checkpoint_store: _core.Store | None = None,
-        environment: Environment | None = None,
-    ) -> None:
-        if checkpoint_store is not None and not isinstance(checkpoint_store, _core.Store):
-            kind = type(checkpoint_store).__name__
-            raise PipelineError(f"checkpoint_store is {kind}; give a SqliteStore(path) or MemoryStore()")
+
+class BaseEngine(ABC):
+    """Base of engines, with AgentFlow's interface. Subclasses implement `_initialize` and `_execute`.
+
+    Args:
+        config: see `EngineConfig`.
+        environment: clocks, names and waiting, for tests.
+    """
+
+    def __init__(self, config: EngineConfig | None = None, *, environment: Environment | None = None) -> None:
         self._config = config or EngineConfig()
-        Limit(self._config.max_concurrent_agents)  # refuses a bad number now rather than in the first run
-        self._stage_configs = self._parse_stages(stages)
-        self._max_revisions = max_revisions
-        self._reporter = Reporter(report_generator, report_builder)
-        self._validation_config = validation_config or ValidationConfig()
-        self._validator = StageValidator(self._validation_config)
-        self._quality_gates = list(quality_gates or ())
-        self._store = checkpoint_store
         self._environment = environment or Environment()
-        self._stage_instances: dict[str, list[Any]] = {}
-        self._flow: Pipeline | None = None
+        self._logger = logging.getLogger("hagane.engines")
         self._initialized = False
-        self._awake: set[int] = set()
-        self._recent: OrderedDict[str, list[Event]] = OrderedDict()
-        if self._stage_configs:
-            checks = self._build_checks()
-            self._new_plan(checks, None)
-            self._declare(checks)
+        self._waking: asyncio.Future[None] | None = None
+        self._names: ContextVar[RunNames | None] = ContextVar("hagane_run_names", default=None)
+        self._last_names: RunNames | None = None
 
     @property
     def config(self) -> EngineConfig:
         """The configuration."""
         return self._config
 
-    def configure(self, **settings: Any) -> EngineParts:
-        """Change fields of the configuration for later runs; unknown names go to `config.extra`."""
-        for name, value in settings.items():
-            if hasattr(self._config, name):
+    def configure(self, **kwargs: Any) -> BaseEngine:
+        """Change fields of the configuration for later runs; unknown names go to `config.extra`.
+
+        Raises:
+            PipelineError: a value that cannot be meant; nothing is changed then.
+        """
+        former = {name: getattr(self._config, name) for name in kwargs if hasattr(self._config, name)}
+        for name, value in kwargs.items():
+            if name in former:
                 setattr(self._config, name, value)
             else:
                 self._config.extra[name] = value
-        self._flow = None
-        if self._stage_configs:
-            self._declare(self._build_checks())
+        try:
+            self._config.check()
+        except PipelineError:
+            for name, value in former.items():
+                setattr(self._config, name, value)
+            raise
         return self
 
-    # --- AgentFlow's inheritance protocol ---
-
-    def _parse_stages(self, stages: Sequence[dict[str, Any] | StageConfig]) -> list[StageConfig]:
-        """Make `StageConfig` objects of dicts."""
-        return [stage if isinstance(stage, StageConfig) else _stage_config(stage) for stage in stages]
-
-    async def _setup_stages(self) -> None:
-        """Do nothing here; subclasses that find their stages at run time set `_stage_configs`."""
-
+    @abstractmethod
     async def _initialize(self) -> None:
-        """Set stages up, make their agents, and finish. Called once, before the first run."""
-        await self._setup_stages()
-        await self._initialize_agents()
-        await self._finalize_initialization()
+        """Set the engine up; called once, before the first run."""
 
-    async def _initialize_agents(self) -> None:
-        """Make an instance of each agent and call its `initialize`, once per object."""
-        for stage in self._stage_configs:
-            given = self._stage_instances.get(stage.name) or _agents_of(stage)
-            instances = [instance_of(agent) for agent in given]
-            for agent in instances:
-                if id(agent) not in self._awake:
-                    self._awake.add(id(agent))
-                    await initialize(agent)
-            self._stage_instances[stage.name] = instances
+    @abstractmethod
+    async def _execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run `inputs`, which may be changed, and give the result."""
 
-    async def _finalize_initialization(self) -> None:
-        """Put the pipeline together from `_stage_configs` and `_stage_instances`."""
-        self._flow = self._build_flow()
+    async def run(self, inputs: dict[str, Any], thread_id: str | None = None) -> dict[str, Any]:
+        """Run `inputs`, which is not changed, and give the result.
 
-    def _build_flow(self) -> Pipeline:
-        limit = Limit(self._config.max_concurrent_agents)
-        stages = [
-            Stage(config, self._stage_instances.get(config.name, []), self._environment, limit)
-            for config in self._stage_configs
-        ]
-        _check_agents(stages)
-        checks = self._build_checks()
-        self._new_plan(checks, None)
-        return Pipeline(
-            name=self._config.name,
-            version=self._version(),
-            stages=stages,
-            checks=checks,
-            validator=self._validator,
-            reporter=self._reporter,
-            environment=self._environment,
-        )
+        Raises:
+            InterruptSignal: a person has to decide something first.
+        """
+        await self._wake()
+        names = self._new_names(thread_id)
+        token = self._names.set(names)
+        try:
+            return await self._execute(dict(inputs))
+        finally:
+            self._names.reset(token)
+
+    async def run_stream(
+        self, inputs: dict[str, Any], thread_id: str | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Run `inputs` and yield what happens, each event with `seq` (1, 2, 3, ...), `type`, `at` and names.
+
+        The first is `run_started`; the last is `run_completed`, with `result`, or `run_failed`, after which the
+        exception is raised.
+        """
+        await self._wake()
+        names = self._new_names(thread_id)
+        seq = 0
+
+        def event(kind: str, **body: Any) -> dict[str, Any]:
+            nonlocal seq
+            seq += 1
+            about = {"run_id": names.flow_id, "thread_id": names.thread_id}
+            return {"seq": seq, "type": kind, "at": self._environment.clock(), **body, **about}
+
+        yield event("run_started", pipeline=self._config.name)
+        result = None
+        try:
+            async for happened in self._execute_stream(dict(inputs)):
+                if happened.get("type") == "result":
+                    result = happened.get("data")
+                yield event(happened.get("type", "event"), **{k: v for k, v in happened.items() if k != "type"})
+        except Exception as error:
+            yield event("run_failed", error={"type": type(error).__name__, "message": str(error)})
+            raise
+        yield event("run_completed", status="success", result=result)
+
+    async def _execute_stream(self, inputs: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Give one event of type `result`; subclasses may give more."""
+        yield {"type": "result", "data": await self._execute(inputs)}
+
+    def run_sync(self, inputs: dict[str, Any], thread_id: str | None = None) -> dict[str, Any]:
+        """`run` for scripts and notebooks; see there."""
+        return complete(self.run(inputs, thread_id=thread_id) if thread_id else self.run(inputs))
+
+    async def resume(self, thread_id: str, command: Any = None) -> dict[str, Any]:
+        """Go on with an interrupted run; engines that keep nothing cannot.
+
+        Raises:
+            PipelineError: always, here.
+        """
+        raise PipelineError(f"{type(self).__name__} keeps no checkpoints, so thread {thread_id!r} cannot be resumed")
+
+    def resume_sync(self, thread_id: str, command: Any = None) -> dict[str, Any]:
+        """`resume` for scripts and notebooks; see there."""
+        return complete(self.resume(thread_id, command))
 
     @property
-    def _stages(self) -> list[Stage]:
-        """The stages in the form in which they run; there after the first run began."""
-        return self._pipeline().stages
+    def thread_id(self) -> str | None:
+        """The thread of the run in which this is asked; outside, of the run that began last."""
+        names = self._names.get() or self._last_names
+        return None if names is None else names.thread_id
 
-    # --- parts ---
+    @property
+    def _flow_id(self) -> str | None:
+        names = self._names.get() or self._last_names
+        return None if names is None else names.flow_id
+
+    @property
+    def is_hitl_enabled(self) -> bool:
+        """Whether the configuration wants a human in the loop."""
+        return self._config.hitl.enabled
+
+    @property
+    def progress_emitter(self) -> Any:
+        """AgentFlow's property; None, because events come from `run_stream`."""
+        return None
+
+    def _new_names(self, thread_id: str | None) -> RunNames:
+        new = self._environment.new_id
+        names = RunNames(f"run-{new()}", thread_id or f"thread-{new()}")
+        self._last_names = names
+        return names
 
     async def _wake(self) -> None:
         """Initialise once, also when several runs begin at the same time on one loop."""
         if self._initialized:
             return
-        waiting = getattr(self, "_waking", None)
-        if waiting is None or waiting.done():
+        waiting = self._waking
+        if waiting is None or waiting.done() or waiting.get_loop() is not asyncio.get_running_loop():
             waiting = self._waking = asyncio.ensure_future(self._initialize())
         await asyncio.shield(waiting)
-        self._initialized = True
-        self._declare(self._pipeline().checks)
+        if not self._initialized:
+            self._initialized = True
+            self._awoken()
 
-    def _pipeline(self) -> Pipeline:
-        if self._flow is None:
-            self._flow = self._build_flow()
-        return self._flow
-
-    def _declare(self, checks: Checks) -> None:
-        """Let every series be there at 0: when the engine is made, and again when its stages are known for sure."""
-        for stage in self._stage_configs:
-            standard.declare_stage(self._config.name, stage.name)
-            for agent in self._stage_instances.get(stage.name) or _agents_of(stage):
-                # What cannot be run is said when it is to be run.
-                with suppress(Exception):
-                    standard.declare_agent(_counted_as(agent, stage.name))
-            if stage.gate or stage.review:
-                standard.declare_gate(self._config.name, stage.name)
-        for gate in checks.gates:
-            standard.declare_gate(self._config.name, gate.name)
-        if self._store is not None:
-            standard.declare_store(self._store.kind)
-
-    def _build_checks(self) -> Checks:
-        names = [stage.name for stage in self._stage_configs]
-        for named in sorted(self._validation_config.named_stages() - set(names)):
-            raise UnknownStage(f"validation_config names stage {named!r}; the stages are {', '.join(names)}")
-        return build_checks(self._stage_configs, self._quality_gates, self._config, self._max_revisions, self._policy)
-
-    def _new_plan(self, checks: Checks, state: bytes | None) -> _core.Plan:
-        names = [stage.name for stage in self._stage_configs]
-        spare = sum(retries + rollbacks for _, _, _, retries, rollbacks in checks.rows)
-        starts = self._config.max_stage_starts
-        return _core.Plan(
-            stages=names,
-            checks=checks.rows,
-            final_checks=bool(checks.final),
-            max_starts=len(names) * (1 + spare * len(names)) if starts is None else starts,
-            state=state,
-        )
-
-    def _version(self) -> str:
-        """Name what a run must find unchanged to be continued: the stages and the checks."""
-        checks = [row[0] for row in self._build_checks().rows]
-        return _core.fingerprint([*(stage.name for stage in self._stage_configs), "|", *checks])
-
-
-def _agents_of(stage: StageConfig) -> list[Any]:
-    return [agent for agent in [stage.agent, *(stage.agents or ())] if agent is not None]
-
-
-def _counted_as(agent: Any, stage: str) -> str:
-    """The name under which runs of an agent are counted: that of `@metrics_tracked(agent=...)`, else the agent's."""
-    return getattr(entry_point(agent, stage), "__hagane_agent__", None) or agent_name(agent, stage)
-
-
-def _check_agents(stages: list[Stage]) -> None:
-    for stage in stages:
-        if not stage.agents:
-            raise PipelineError(f"stage {stage.name!r} has no agent; give it agent=... or agents=[...]")
-        for agent in stage.agents:
-            entry_point(agent, stage.name)
-
-
-def _stage_config(fields: dict[str, Any]) -> StageConfig:
-    try:
-        return StageConfig(**fields)
-    except TypeError as error:
-        raise PipelineError(f"stage {fields!r:.200} is not understood: {error}") from error
+    def _awoken(self) -> None:  # noqa: B027
+        """Do nothing here; called once, after `_initialize`."""

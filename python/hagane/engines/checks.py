@@ -9,6 +9,8 @@ from hagane.engines.config import EngineConfig, StageConfig
 from hagane.errors import PipelineError, UnknownStage
 from hagane.validation import GateVerdict, QualityGate
 
+__all__ = ["Checks", "Policy", "build_checks", "gate_stage_verdict", "review_verdict"]
+
 Row = tuple[str, tuple[str, ...], "int | None", int, int]
 
 # The first rows of every table.
@@ -35,12 +37,18 @@ class Checks:
         by_stage: the quality gates of each stage's output, with their places.
         final: the quality gates of the merged results, with their places.
         revise: the place of each review stage's check.
+        isolated: the place of the error check of each stage without which the run goes on.
     """
 
     rows: list[Row]
     by_stage: dict[str, list[tuple[int, QualityGate]]] = field(default_factory=dict)
     final: list[tuple[int, QualityGate]] = field(default_factory=list)
     revise: dict[str, int] = field(default_factory=dict)
+    isolated: dict[str, int] = field(default_factory=dict)
+
+    def error(self, stage: str) -> int:
+        """Find the check that fails when `stage` raises."""
+        return self.isolated.get(stage, ERROR)
 
     def gate(self, place: int) -> QualityGate | None:
         """Find the quality gate at `place`, if it is one."""
@@ -71,6 +79,8 @@ def build_checks(
             builder.add(gate, [stage.name])
         if stage.review:
             builder.add_review(stage)
+        if stage.on_error == "isolate":
+            builder.add_isolated(stage)
         if stage.required and not builder.checks.by_stage.get(stage.name):
             raise PipelineError(f"stage {stage.name!r} is required but no quality gate checks it; give it one")
     return builder.checks
@@ -80,6 +90,7 @@ class _Builder:
     def __init__(self, names: list[str], config: EngineConfig, revisions: int, policy: Policy) -> None:
         self.names = names
         self.revisions = revisions
+        self.retries = config.max_retries
         self.seen: dict[str, QualityGate] = {}
         rows: list[Row] = [
             ("error", policy.on_error, None, config.max_retries, revisions),
@@ -108,6 +119,11 @@ class _Builder:
         self.checks.revise[stage.name] = len(self.checks.rows)
         self.checks.rows.append((stage.name, ("rollback", "reject"), target, 0, self.revisions))
 
+    def add_isolated(self, stage: StageConfig) -> None:
+        self.checks.isolated[stage.name] = len(self.checks.rows)
+        # Not the name of a gate: those are words of users.
+        self.checks.rows.append((f"error:{stage.name}", ("retry", "skip"), None, self.retries, 0))
+
     def place(self, stage: str, who: str) -> int:
         if stage not in self.names:
             raise UnknownStage(f"{who} names stage {stage!r}; the stages are {', '.join(self.names)}")
@@ -120,16 +136,21 @@ def gate_stage_verdict(stage: StageConfig, output: dict[str, Any]) -> GateVerdic
         passed = stage.gate_check(output) if stage.gate_check else output.get("passed", True)
     except Exception as error:
         return GateVerdict(stage.name, "error", f"gate_check raised {type(error).__name__}: {error}")
-    return GateVerdict(stage.name, "passed" if passed else "failed", str(output.get("reason") or "gate refused"))
+    if passed:
+        return GateVerdict(stage.name, "passed")
+    return GateVerdict(stage.name, "failed", str(output.get("reason") or "gate refused"))
 
 
 def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, GateVerdict]:
-    """Read what a review stage said: PASS, REVISE or REJECT. Anything else, or nothing, is an error and rejects."""
+    """Read what a review stage said: PASS, COACH, REVISE or REJECT. Anything else is an error and rejects."""
     said = output.get("verdict", output.get("overall_verdict"))
     word = str(getattr(said, "value", said)).upper().rpartition(".")[2]
     reason = str(output.get("reason") or output.get("feedback") or f"the review said {word}")
     if word == "PASS":
         return word, GateVerdict(stage.name, "passed")
+    if word == "COACH":
+        return word, GateVerdict(stage.name, "passed", reason)
     if word in ("REVISE", "REJECT"):
         return word, GateVerdict(stage.name, "failed", reason)
-    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {said!r}; use PASS, REVISE or REJECT")
+    known = "PASS, COACH, REVISE or REJECT"
+    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {said!r:.80}; use {known}")

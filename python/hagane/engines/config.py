@@ -1,13 +1,61 @@
-"""How an engine and its stages are configured. Names and defaults are AgentFlow's."""
+"""How an engine and its stages are configured. Names and defaults of the first fields are AgentFlow's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane.errors import PipelineError
 from hagane.validation import QualityGate
+
+__all__ = [
+    "CONFLICTS",
+    "EXPIRIES",
+    "EngineConfig",
+    "HITLEngineConfig",
+    "Quorum",
+    "StageConfig",
+    "parse_on_error",
+    "quorum",
+]
+
+CONFLICTS = ("reject", "wait", "supersede")
+EXPIRIES = ("reject", "cancel", "error", "accept")
+_QUORUM = re.compile(r"quorum\((\d+)\)")
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """At least `least` of a stage's parallel agents must succeed."""
+
+    least: int
+
+
+def quorum(least: int) -> Quorum:
+    """Let a parallel stage go on when at least `least` of its agents succeed: `StageConfig(on_error=quorum(2))`.
+
+    Raises:
+        PipelineError: `least` is not a positive whole number.
+    """
+    if isinstance(least, bool) or not isinstance(least, int) or least < 1:
+        raise PipelineError(f"a quorum of {least!r} is none; give a whole number from 1 up")
+    return Quorum(least)
+
+
+def parse_on_error(said: str | Quorum) -> str | Quorum:
+    """Understand `on_error`: fail, isolate, a `Quorum`, or the text `quorum(2)`.
+
+    Raises:
+        PipelineError: it is none of them.
+    """
+    if isinstance(said, Quorum) or said in ("fail", "isolate"):
+        return said
+    found = _QUORUM.fullmatch(said) if isinstance(said, str) else None
+    if found is None:
+        raise PipelineError(f"on_error is {said!r}; use 'fail', 'isolate' or quorum(k)")
+    return quorum(int(found.group(1)))
 
 
 @dataclass
@@ -19,14 +67,28 @@ class StageConfig:
         agent: a class or instance with `run`, `invoke` or `process`, or a callable; sync or async.
         agents: several of them instead; one after the other, or at the same time with `parallel`.
         gate: the stage decides whether the run goes on at all.
-        review: the stage judges the earlier ones: `verdict` or `overall_verdict` is PASS, REVISE or REJECT.
+        review: the stage judges the earlier ones: `verdict` or `overall_verdict` is PASS, COACH (goes on with advice;
+            the run is partial), REVISE or REJECT.
         gate_check: what a gate stage's output must satisfy; by default its field `passed` must not be false.
         retry_from: where REVISE goes back to; None for the first stage.
-        parallel: run `agents` at the same time. One that fails fails the stage.
-        interrupt_before: not available yet; True raises.
-        interrupt_after: not available yet; True raises.
+        parallel: run `agents` at the same time.
+        interrupt_before: a person must approve before the stage runs.
+        interrupt_after: a person must approve the output before it is taken over.
         gates: quality gates for this stage's output.
         required: the stage must have a quality gate.
+        on_error: what follows when the stage raises and retries are spent: "fail" ends the run; "isolate" goes on
+            without it (of a parallel stage: without the agents that failed); `quorum(k)` goes on if at least k of the
+            parallel agents succeeded. Going on without something makes the run partial.
+        compensate: undoes what the stage did, when the run goes back before it or is cancelled: a function, sync or
+            async, of a dict with `stage`, `output` (None if none was accepted), `effects` (results by name),
+            `idempotency_key` and `inputs`. Called once per execution that stood; repeated after a crash or an
+            exception until it succeeds.
+        max_attempts: how often the stage may be started in the whole run; None for no limit of its own.
+        timeout_seconds: wall time of all its attempts together, in seconds; None for no limit of its own.
+        max_tokens: tokens of language models for all its attempts together.
+        max_cost: cost of the same, in whole units of the currency.
+        reserve_tokens: tokens that must be left before an attempt is started.
+        reserve_cost: cost that must be left before an attempt is started.
     """
 
     name: str
@@ -41,20 +103,52 @@ class StageConfig:
     interrupt_after: bool = False
     gates: Sequence[QualityGate] = ()
     required: bool = False
+    on_error: str | Quorum = "fail"
+    compensate: Callable[[dict[str, Any]], Any] | None = None
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    reserve_tokens: int = 0
+    reserve_cost: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise PipelineError(f"a stage is named {self.name!r}; give it a name that is text and not empty")
-        if self.interrupt_before or self.interrupt_after:
+        self.on_error = parse_on_error(self.on_error)
+        many = len(self.agents or ()) + (self.agent is not None)
+        if isinstance(self.on_error, Quorum) and (not self.parallel or self.on_error.least > max(many, 1)):
             raise PipelineError(
-                f"stage {self.name!r}: interrupt_before and interrupt_after are not available in this version; "
-                "use a quality gate with on_fail='escalate'"
+                f"stage {self.name!r}: a quorum of {self.on_error.least} needs parallel=True and as many agents; "
+                f"it has {many}"
             )
+        if self.compensate is not None and not callable(self.compensate):
+            raise PipelineError(f"stage {self.name!r}: compensate is {self.compensate!r}; give a function")
+        for what in ("max_attempts", "timeout_seconds", "max_tokens", "max_cost", "reserve_tokens", "reserve_cost"):
+            _check_amount(f"stage {self.name!r}: {what}", getattr(self, what))
+
+
+def _check_amount(what: str, value: Any) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and 0 <= value < float("inf")):
+        raise PipelineError(f"{what} is {value!r}; give a number from 0 up, or None for no limit")
 
 
 @dataclass
 class HITLEngineConfig:
-    """Human in the loop, as AgentFlow spells it. Kept so that configurations carry over; not acted on yet."""
+    """Human in the loop, as AgentFlow spells it.
+
+    Attributes:
+        enabled: whether the two lists below are looked at; a stage's own `interrupt_before` always is.
+        checkpointer: AgentFlow's checkpointer, for an engine without a store of its own: runs that wait for a person
+            are saved there, and another process can resume them.
+        interrupt_before: stages that a person must approve before they run.
+        interrupt_after: stages whose output a person must approve.
+        approval_required_for: AgentFlow's field; `hagane.hitl.ApprovalManager` acts on it, the engine does not.
+        default_timeout_seconds: how long a decision may take, in seconds, from the interrupt.
+        on_expiry: what a command means that comes later, and `resume` without a command: "reject" or "cancel" (the
+            run ends so, whatever the command says), "error" (`InterruptTimeoutError`), "accept" (time does not matter).
+    """
 
     enabled: bool = False
     checkpointer: Any = None
@@ -62,6 +156,11 @@ class HITLEngineConfig:
     interrupt_after: list[str] = field(default_factory=list)
     approval_required_for: list[str] = field(default_factory=list)
     default_timeout_seconds: int = 3600
+    on_expiry: str = "reject"
+
+    def __post_init__(self) -> None:
+        if self.on_expiry not in EXPIRIES:
+            raise PipelineError(f"on_expiry is {self.on_expiry!r}; use one of {', '.join(EXPIRIES)}")
 
 
 @dataclass
@@ -82,6 +181,15 @@ class EngineConfig:
         max_concurrent_agents: how many agent runs the engine has at once, over all its runs in an event loop; the
             others wait, and `agent_queue_depth` counts them. None for no limit. An agent must not wait for another
             run of its own engine under a limit: both may then wait for the same place.
+        max_tokens: tokens of language models for the whole run; counted are calls that hagane sees
+            (`hagane.observability`'s instrumentation, `hagane.agents`) and what agents tell `current_stage().spend`.
+        max_cost: cost of the same, in whole units of the currency.
+        backoff_seconds: the bound of the first wait before a stage that raised is run again; it doubles with each
+            retry, and the wait is drawn between 0 and the bound. A `Retry-After` that the error carries is a least.
+        backoff_cap_seconds: the longest such wait.
+        on_conflict: what `run` and `resume` do when the thread is being run already: "reject" (`LeaseHeld`), "wait", or
+            "supersede" (the other run loses the thread and gets `LeaseLost` at its next write).
+        lease_seconds: how long another machine waits for a sign of life before it may take a stored thread over.
     """
 
     name: str = "engine"
@@ -94,3 +202,30 @@ class EngineConfig:
     extra: dict[str, Any] = field(default_factory=dict)
     max_stage_starts: int | None = None
     max_concurrent_agents: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    backoff_seconds: float = 0.1
+    backoff_cap_seconds: float = 30.0
+    on_conflict: str = "reject"
+    lease_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            PipelineError: a negative amount, or an unknown word.
+        """
+        for what in (
+            "max_retries",
+            "max_tokens",
+            "max_cost",
+            "backoff_seconds",
+            "backoff_cap_seconds",
+            "lease_seconds",
+        ):
+            _check_amount(what, getattr(self, what))
+        if self.on_conflict not in CONFLICTS:
+            raise PipelineError(f"on_conflict is {self.on_conflict!r}; use one of {', '.join(CONFLICTS)}")

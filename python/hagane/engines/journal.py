@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
@@ -13,10 +14,21 @@ from typing import Any
 from hagane import _core
 from hagane.engines.environment import Environment
 from hagane.engines.feedback import bounded
+from hagane.engines.lease import patiently
+from hagane.engines.progress import Progress
+from hagane.errors import StoreError
 from hagane.observability import standard
 
+_log = logging.getLogger("hagane.engines")
+
 Event = dict[str, Any]
+# Names of fields that are no secrets; `bounded` looks at others.
+_NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
+_NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verdict"}
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
+
+
+__all__ = ["Event", "Journal", "read_history"]
 
 
 class Journal:
@@ -49,19 +61,42 @@ class Journal:
         self._unsaved: list[Event] = []
         self._outbox: list[Event] = []
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
+        self._turn = asyncio.Lock()
+        self._status = "running"
+        # Called before every commit; raises where the thread is no longer this run's.
+        self.fence: Callable[[], None] | None = None
+        # With what right the thread is taken at the first commit, and what happens where it is held.
+        self.claim: _core.Claim | None = None
+        self.on_conflict = "reject"
+        # Whether somebody will `drain`.
+        self.listened = True
+        # The checkpoint of the last commit; the next commit marks later ones than `supersede_after` as superseded.
+        self.checkpoint: int | None = None
+        self.supersede_after: int | None = None
 
-    def continue_from(self, head: _core.Head) -> None:
-        """Go on with a run that was adopted."""
-        self._epoch = head.epoch
-        self._seq = head.last_seq
+    def continue_from(self, last_seq: int, epoch: int | None) -> None:
+        """Go on with a run that was adopted, after its last event."""
+        self._epoch = epoch
+        self._seq = last_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event."""
+        return self._seq
 
     def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
         self._seq += 1
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
+        shown = body if _is_small(body) else bounded(body)
+        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **shown, **names}
         self._unsaved.append(event)
         self.history.append(event)
+
+    def unstored(self, kind: str, **body: Any) -> Event:
+        """Make an event that is told but stored nowhere: whoever lost the thread may not write."""
+        names = {"run_id": self.run_id, "thread_id": self.thread_id}
+        return {"seq": self._seq + 1, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
 
     def drain(self) -> list[Event]:
         """Give out saved events that nobody was given yet."""
@@ -79,18 +114,48 @@ class Journal:
             known = self._blobs[key] = (value, _core.Blob(value, key.replace(":", ".", 1)))
         return known[1]
 
-    async def commit(self, status: str, state: Mapping[str, Any], label: str) -> None:
-        """Write unsaved events and the state.
+    async def commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
+        """Write unsaved events and the state. Commits of one run, such as those of parallel agents, take turns.
 
         Raises:
             SnapshotError: something in the state cannot be stored.
             StoreError: the store failed; nothing was written.
             LeaseLost: another run took the thread over; nothing was written.
         """
+        if self._epoch is not None or self.store is None or self.on_conflict != "wait":
+            await self._commit(status, progress, plan, label)
+        else:
+            await patiently(lambda: self._commit(status, progress, plan, label), self._environment, "wait")
+
+    async def _commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         if self.store is None or self.store.kind == "memory":
-            self.commit_now(status, state, label)
+            self.commit_now(status, progress, plan, label)
             return
-        prepared, events = self._prepare(status, state, label), self._unsaved
+        async with self._turn:
+            await self._commit_in_thread(status, progress, plan, label)
+
+    def let_go(self) -> None:
+        """Give the thread's lease back, if the last commit did not: the run stopped without a word. Never raises."""
+        if self.store is not None and self._epoch is not None and self._status == "running":
+            try:
+                self.store.release(self.thread_id, self._epoch)
+            except StoreError as error:
+                _log.warning("the lease of thread %r was not given back: %s", self.thread_id, error)
+
+    async def renew(self) -> None:
+        """Say that the run is alive; nothing before its first commit.
+
+        Raises:
+            LeaseLost: another run has the thread.
+        """
+        if self.store is not None and self._epoch is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(_writer(os.getpid()), self.store.renew, self.thread_id, self._epoch)
+
+    async def _commit_in_thread(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
+        if self.fence is not None:
+            self.fence()
+        prepared, events = self._prepare(status, progress, plan, label), self._unsaved
         loop = asyncio.get_running_loop()
         writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, events))
         try:
@@ -103,28 +168,36 @@ class Journal:
             raise
         self._saved(events)
 
-    def commit_now(self, status: str, state: Mapping[str, Any], label: str) -> None:
+    def commit_now(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         """Do the same without an event loop: for a run that is being cancelled or closed."""
+        if self.fence is not None:
+            self.fence()
         events = self._unsaved
         if self.store is not None:
-            self._write(self._prepare(status, state, label), events)
+            self._write(self._prepare(status, progress, plan, label), events)
         self._saved(events)
 
-    def _prepare(self, status: str, state: Mapping[str, Any], label: str) -> Prepared:
-        return status, [(key, self.blob(key, value)) for key, value in state.items()], label
+    def _prepare(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> Prepared:
+        return status, [(key, self.blob(key, value)) for key, value in progress.state(plan)], label
 
     def _write(self, prepared: Prepared, events: list[Event]) -> None:
         if self.store is None:
             return
-        _, state, label = prepared
+        status, state, label = prepared
         begun = self._environment.monotonic()
         rows = [_row(event) for event in events]
-        written = self._begin(rows, state, label) if self._epoch is None else self._append(prepared, rows)
+        if self._epoch is None:
+            written = self._begin(rows, state, label)
+            if status != "running":  # which is how every run begins
+                written += self._append(prepared, [])
+        else:
+            written = self._append(prepared, rows)
+        self._status = status
         standard.checkpoint_saved(self.store.kind, written, self._environment.monotonic() - begun)
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
         assert self.store is not None
-        self._epoch, _, written = self.store.begin(
+        self._epoch, self.checkpoint, written = self.store.begin(
             thread_id=self.thread_id,
             run_id=self.run_id,
             pipeline=self._pipeline,
@@ -133,6 +206,7 @@ class Journal:
             events=rows,
             state=state,
             label=label,
+            claim=self.claim,
         )
         return written
 
@@ -140,7 +214,7 @@ class Journal:
         assert self.store is not None
         assert self._epoch is not None
         status, state, label = prepared
-        return self.store.commit(
+        self.checkpoint, written = self.store.commit(
             thread_id=self.thread_id,
             run_id=self.run_id,
             epoch=self._epoch,
@@ -149,14 +223,38 @@ class Journal:
             events=rows,
             state=state,
             label=label,
-        )[1]
+            supersede_after=self.supersede_after,
+        )
+        self.supersede_after = None
+        return written
 
     def _now(self) -> int:
         return int(self._environment.clock() * 1_000_000)
 
     def _saved(self, events: list[Event]) -> None:
         self._unsaved = self._unsaved[len(events) :]
-        self._outbox.extend(dict(event) for event in events)
+        if self.listened:
+            self._outbox.extend(dict(event) for event in events)
+
+
+def _is_small(body: dict[str, Any]) -> bool:
+    """Whether `bounded` would give the same: asked first, because nearly every event is like that."""
+    for key, value in body.items():
+        kind = type(value)
+        if kind is str:
+            if len(value) > 200 or not value.isascii():
+                return False
+        elif kind is list:
+            if len(value) > 20 or not all(type(word) is str and len(word) <= 200 and word.isascii() for word in value):
+                return False
+        elif kind is int:
+            if not -1_000_000_000 < value < 1_000_000_000:
+                return False
+        elif kind is not float and kind is not bool and value is not None:
+            return False
+        if key not in _NAMES:
+            return False
+    return True
 
 
 @cache

@@ -10,12 +10,15 @@ from typing import Any
 from hagane import _core
 from hagane.engines import checks as table
 from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.deadline import Deadline
 from hagane.engines.feedback import feedback
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
-from hagane.engines.stage import Deadline, Stage
+from hagane.engines.stage import BranchesFailed, Stage
 from hagane.observability import standard
-from hagane.validation import GateVerdict, QualityGate, StageValidator
+from hagane.validation import GateVerdict, Issue, QualityGate, StageValidator
+
+__all__ = ["Judge", "Judgement", "fingerprint"]
 
 Output = dict[str, Any]
 
@@ -28,11 +31,13 @@ class Judgement:
         failures: places of the failed checks in the table; empty when the output is good.
         fingerprint: stands for what was wrong with what output; None where a repetition says nothing.
         complaint: the feedback for whoever runs next.
+        advice: what a reviewer who let the output pass would do better; None without.
     """
 
     failures: list[int] = field(default_factory=list)
     fingerprint: str | None = None
     complaint: dict[str, Any] = field(default_factory=dict)
+    advice: str | None = None
 
 
 GOOD = Judgement()
@@ -41,22 +46,22 @@ GOOD = Judgement()
 class Judge:
     """Asks every check that applies and notes each verdict in the journal and the metrics."""
 
-    def __init__(
-        self, name: str, checks: Checks, validator: StageValidator, journal: Journal, deadline: Deadline
-    ) -> None:
+    def __init__(self, name: str, checks: Checks, validator: Any, journal: Journal, deadline: Deadline) -> None:
         self._name = name
         self._checks = checks
         self._validator = validator
         self._journal = journal
         self._deadline = deadline
+        self._trusted = type(validator) is StageValidator and not validator.uses_models
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
         message = f"{type(error).__name__}: {error}"
         # Trouble on the way to a service may pass; anything else that comes twice will come a third time.
-        passing = isinstance(error, (ConnectionError, TimeoutError, asyncio.TimeoutError))
+        errors = error.errors.values() if isinstance(error, BranchesFailed) else [error]
+        passing = any(isinstance(one, (ConnectionError, TimeoutError, asyncio.TimeoutError)) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
-        return Judgement([table.ERROR], None if passing else _core.fingerprint([message]), complaint)
+        return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 
     async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge a stage's output; an output that is not valid is not shown to gates."""
@@ -66,23 +71,29 @@ class Judge:
         special = self._special(stage, attempt, output)
         if special.failures:
             return special
-        return await self._gates(self._checks.by_stage.get(stage.name, []), stage.name, attempt, output, output)
+        gates = self._checks.by_stage.get(stage.name)
+        found = await self._gates(gates, stage.name, attempt, output, output) if gates else GOOD
+        return found if found.failures or special.advice is None else special
 
     async def final(self, stage: str, attempt: int, output: Output, merged: Output) -> Judgement:
         """Judge the merged results after the last `stage`, whose own output is `output`."""
         return await self._gates(self._checks.final, stage, attempt, output, merged)
 
     async def _validate(self, stage: str, attempt: int, output: Output) -> Judgement:
-        result = await self._validator.validate(stage, isolate(output))
-        verdict, issues = "passed" if result.passed else "failed", [str(issue) for issue in result.issues]
-        about = {"stage": stage, "attempt": attempt}
-        self._journal.note("validation", **about, verdict=verdict, issues=issues, score=result.score)
+        # Our own rules change nothing; models and validators of users may.
+        given = output if self._trusted else isolate(output)
+        result = await self._validator.validate(stage, given)
+        # A validator of somebody else's has `passed` and `feedback`, as in the document, and maybe no more.
+        found, warnings = getattr(result, "issues", ()), getattr(result, "warnings", ())
+        told = {"verdict": "passed" if result.passed else "failed", "score": getattr(result, "score", None)}
+        noted = {"warnings": [str(warning) for warning in warnings]} if warnings else {}
+        issues = [str(issue) for issue in found]
+        self._journal.note("validation", stage=stage, attempt=attempt, **told, issues=issues, **noted)
         if result.passed:
             return GOOD
-        text = result.feedback
-        complaint = feedback(
-            "validation", stage=stage, attempt=attempt, message=text, issues=result.issues, output=output
-        )
+        text = str(result.feedback)
+        typed = [issue for issue in found if isinstance(issue, Issue)]
+        complaint = feedback("validation", stage=stage, attempt=attempt, message=text, issues=typed, output=output)
         return Judgement([table.VALIDATION], fingerprint([text], output), complaint)
 
     def _special(self, stage: Stage, attempt: int, output: Output) -> Judgement:
@@ -96,7 +107,7 @@ class Judge:
             return GOOD
         self._note(stage.name, attempt, verdict)
         if verdict.passed:
-            return GOOD
+            return Judgement(advice=verdict.reason) if verdict.reason else GOOD
         name, reason = stage.name, verdict.reason
         complaint = feedback(source, stage=name, attempt=attempt, message=reason, gate=name, output=output)
         return Judgement([failing], fingerprint([reason], output), complaint)

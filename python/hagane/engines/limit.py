@@ -23,17 +23,17 @@ class Limit:
     def __init__(self, places: int | None) -> None:
         if places is not None and (not isinstance(places, int) or places < 1):
             raise PipelineError(f"max_concurrent_agents is {places!r}; give a number from 1 up, or None for no limit")
-        self._places = places
+        self.places = places
         # A semaphore belongs to the loop that waits on it; `run_sync` brings a new one each time.
         self._semaphores: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def place(self, agent: str) -> AsyncGenerator[None, None]:
         """Hold a place for one run of `agent`, after waiting for it where none is free."""
-        if self._places is None:
+        if self.places is None:
             yield
             return
-        semaphore = self._semaphores.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._places))
+        semaphore = self._semaphores.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.places))
         await _acquire(semaphore, agent)
         try:
             yield

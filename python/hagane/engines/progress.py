@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane import _core
 from hagane.engines.feedback import FEEDBACK_KEY
-from hagane.engines.isolate import isolate
+from hagane.engines.isolate import copier_of, isolate
 from hagane.errors import StoreCorrupt
 
+__all__ = ["OUTPUT_KEY", "Progress"]
+
 OUTPUT_KEY = "results:"
+EFFECTS_KEY = "effects:"
+# Parts that are dicts, stored only while there is something in them.
+OPTIONAL = ("question", "pending", "answers", "notes", "points")
 
 
 @dataclass
@@ -23,19 +28,40 @@ class Progress:
         outputs: accepted outputs by stage, in order.
         feedback: what a stage is told when it runs next, by stage.
         ending: how the run ended, once it has: status, stage, reason and the like.
+        effects: results of recorded effects, by stage and name.
+        question: what a person is asked, while the run waits for the answer.
+        pending: `output`, the output that the question is about.
+        answers: what persons answered to agents, by stage, in the order of the questions.
+        notes: what is to be said of accepted stages: agents that failed, a reviewer's advice.
+        points: the checkpoint before each stage that ran, by stage.
     """
 
     inputs: dict[str, Any]
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     feedback: dict[str, dict[str, Any]] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
+    effects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    question: dict[str, Any] = field(default_factory=dict)
+    pending: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    points: dict[str, int | None] = field(default_factory=dict)
+    _copiers: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = field(default_factory=dict, repr=False)
 
-    def state(self, plan: _core.Plan) -> dict[str, Any]:
-        """List the parts to store, each under its key."""
-        outputs = {f"{OUTPUT_KEY}{stage}": output for stage, output in self.outputs.items()}
+    def state(self, plan: _core.Plan) -> Iterator[tuple[str, Any]]:
+        """List the parts to store, each with its key."""
+        yield "inputs", self.inputs
+        for stage, output in self.outputs.items():
+            yield f"{OUTPUT_KEY}{stage}", output
+        for stage, effects in self.effects.items():
+            yield f"{EFFECTS_KEY}{stage}", effects
         # Fresh objects for the small parts that change in place: the journal encodes an object once.
-        small = {"feedback": dict(self.feedback), "ending": dict(self.ending), "plan": bytes(plan.state())}
-        return {"inputs": self.inputs, **outputs, **small}
+        for name in OPTIONAL:
+            if getattr(self, name):
+                yield name, dict(getattr(self, name))
+        yield "feedback", dict(self.feedback)
+        yield "ending", dict(self.ending)
+        yield "plan", bytes(plan.state())
 
     @classmethod
     def load(cls, state: Mapping[str, _core.Blob]) -> tuple[Progress, bytes]:
@@ -45,36 +71,57 @@ class Progress:
             StoreCorrupt: a part is missing, damaged, or not what it should be.
         """
         values = {key: blob.value() for key, blob in state.items()}
-        parts = [values.get("inputs"), values.get("feedback"), values.get("ending")]
-        outputs = {key[len(OUTPUT_KEY) :]: value for key, value in values.items() if key.startswith(OUTPUT_KEY)}
+        required = [values.get("inputs"), values.get("feedback"), values.get("ending")]
+        optional = {name: values.get(name, {}) for name in OPTIONAL}
+        outputs, effects = _below(values, OUTPUT_KEY), _below(values, EFFECTS_KEY)
+        parts = [*required, *optional.values(), *outputs.values(), *effects.values()]
         plan = values.get("plan")
-        if not isinstance(plan, bytes) or not all(isinstance(part, dict) for part in [*parts, *outputs.values()]):
+        if not isinstance(plan, bytes) or not all(isinstance(part, dict) for part in parts):
             raise StoreCorrupt("the checkpoint lacks parts of a run's state; it was left as it is")
-        inputs, feedback, ending = parts
-        return cls(inputs or {}, outputs, feedback or {}, ending or {}), plan
+        inputs, feedback, ending = required
+        return cls(inputs or {}, outputs, feedback or {}, ending or {}, effects, **optional), plan
 
     def drop_from(self, stages: list[str], stage: str) -> None:
-        """Forget the outputs of `stage` and of everything after it."""
-        for later in stages[stages.index(stage) :]:
+        """Forget the outputs of `stage` and of everything after it, and what later stages were to be told."""
+        place = stages.index(stage)
+        for later in stages[place:]:
             self.outputs.pop(later, None)
+            self.notes.pop(later, None)
+        for later in stages[place + 1 :]:
             self.feedback.pop(later, None)
+            self.answers.pop(later, None)
+
+    def undo(self, stage: str) -> None:
+        """Forget what `stage` did: it is compensated."""
+        self.outputs.pop(stage, None)
+        self.effects = {name: effects for name, effects in self.effects.items() if name != stage}
 
     def inputs_of(self, stage: str, *, review: bool = False) -> dict[str, Any]:
         """Put together what `stage` is given: the inputs, and `<stage>_result` and the fields of each accepted output.
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
         """
-        merged = dict(self.inputs)
+        given = self._copy("", self.inputs)
         for name, output in self.outputs.items():
-            merged[f"{name}_result"] = output
-            merged.update(output)
+            given[f"{name}_result"] = self._copy(name, output)
+            given.update(self._copy(name, output))
         if review:
-            merged.update(self.inputs)
-        given: dict[str, Any] = isolate(merged)
+            given.update(self._copy("", self.inputs))
         given.pop(FEEDBACK_KEY, None)
         if stage in self.feedback:
             given[FEEDBACK_KEY] = isolate(self.feedback[stage])
+        if self.answers.get(stage):
+            last = isolate(self.answers[stage][-1])
+            given["_hitl_response"], given["_hitl_command"] = last["response"], last["command"]
         return given
+
+    def _copy(self, name: str, source: dict[str, Any]) -> dict[str, Any]:
+        """Copy what this run owns and never changes in place: how each field is copied is found out once."""
+        known = self._copiers.get(name)
+        if known is None or known[0] is not source:
+            fields = [(key, value, copier_of(value)) for key, value in source.items()]
+            known = self._copiers[name] = (source, fields)
+        return {key: copy(value) for key, value, copy in known[1]}
 
     def merged(self) -> dict[str, Any]:
         """Merge the fields of all accepted outputs, later ones over earlier: what gates after the last stage see."""
@@ -82,3 +129,7 @@ class Progress:
         for output in self.outputs.values():
             merged.update(output)
         return isolate(merged)  # type: ignore[no-any-return]
+
+
+def _below(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}

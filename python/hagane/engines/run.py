@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hagane import _core
+from hagane.engines.attempt import run_agents, take_failed
+from hagane.engines.backoff import retry_after
 from hagane.engines.checks import Checks
+from hagane.engines.config import EngineConfig
+from hagane.engines.deadline import Deadline, OutOfTime
+from hagane.engines.ending import finished, reason_of, why
 from hagane.engines.environment import Environment
-from hagane.engines.isolate import isolate
+from hagane.engines.interrupts import is_interrupt, signal_of
 from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge, Judgement
+from hagane.engines.ledger import Ledger
+from hagane.engines.prepare import STARTS, prepare
 from hagane.engines.progress import OUTPUT_KEY, Progress
 from hagane.engines.report import Reporter
-from hagane.engines.stage import Deadline, OutOfTime, Stage
-from hagane.errors import StoreError
+from hagane.engines.stage import Stage
+from hagane.engines.undo import CompensationFailed, compensate
+from hagane.errors import LeaseLost, StoreError
 from hagane.observability import standard, tracing
-from hagane.validation import StageValidator
+
+__all__ = ["Hook", "Pipeline", "Run"]
 
 _log = logging.getLogger("hagane.engines")
 
-STOPS = {"escalate": "escalated", "fail": "failed", "reject": "rejected", "abort": "rejected"}
+STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
+Hook = Callable[["Run", _core.Action], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,10 @@ class Pipeline:
     version: str
     stages: list[Stage]
     checks: Checks
-    validator: StageValidator
     reporter: Reporter
     environment: Environment
+    config: EngineConfig
+    plan: _core.Plan
 
     @property
     def names(self) -> list[str]:
@@ -44,189 +55,226 @@ class Pipeline:
 
 
 class Run:
-    """One run. `events()` drives it; `result` is there when it has ended."""
+    """One run. `events()` drives it; `result` is there when it has ended.
+
+    Args:
+        hook: called instead of a retry or a rollback, if somebody overrode what happens then.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, plan: _core.Plan, progress: Progress, journal: Journal, deadline: Deadline
+        self,
+        pipeline: Pipeline,
+        plan: _core.Plan,
+        progress: Progress,
+        journal: Journal,
+        deadline: Deadline,
+        validator: Any,
+        hook: Hook | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.plan = plan
         self.progress = progress
         self.journal = journal
+        self.deadline = deadline
+        self.ledger = Ledger(pipeline.names, plan, progress, journal)
         self.result: dict[str, Any] | None = None
-        self._deadline = deadline
-        self._judge = Judge(pipeline.name, pipeline.checks, pipeline.validator, journal, deadline)
+        # The output that is being judged, and what was wrong with it.
+        self.output: dict[str, Any] = {}
+        self.complaint: dict[str, Any] = {}
+        self._hook = hook
+        self.validator = validator
+        self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
         self._begun = pipeline.environment.monotonic()
-        self._output: dict[str, Any] = {}
-        self._complaint: dict[str, Any] = {}
-        self._attempt = 0
+        self.attempt = 0
+        self.failure: Exception | None = None
+        self.asked: Any = None
         self._span = tracing.NO_SPAN
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Drive the run to its end and yield what happens, each event after it was stored.
+    async def events(self, first: _core.Action | None = None) -> AsyncGenerator[Event, None]:
+        """Drive the run from the action `first` to its end and yield what happens, each event after it was stored.
 
         A cancellation, a closed stream or an interrupt is recorded and raised again; so is a failure of the store.
         """
         # Not made current here: between two events this context is the caller's.
-        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
+        self._enter()
         try:
-            action: _core.Action | None = self.plan.begin()
-            while action is not None:
-                await self._prepare(action)
+            following: _core.Action | None = self.plan.begin() if first is None else first
+            while following is not None:
+                await prepare(self, following)
                 for event in self.journal.drain():
                     yield event
-                action = await self._perform(action) if self.result is None else None
+                following = await self._perform(following)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
-        except StoreError as error:
-            # Nothing more can be written; the run stands in the store as it was last committed.
-            self._span.fail(error)
-            raise
         except BaseException as error:
-            self._interrupted(error)
-            self._span.fail(error if isinstance(error, Exception) else "cancelled")
+            if isinstance(error, LeaseLost):
+                yield self.journal.unstored("lease_lost", reason=str(error))
+            self._stopped_by(error)
             raise
         finally:
             self._span.end()
 
-    # --- what an action means before anything runs: notes and one commit ---
+    async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
+        """Do the same for somebody who wants the result and no events."""
+        self.journal.listened = False
+        self._enter()
+        try:
+            await self.drive(self.plan.begin() if first is None else first)
+        except BaseException as error:
+            self._stopped_by(error)
+            raise
+        finally:
+            self._span.end()
+        return self.result or {}
 
-    async def _prepare(self, action: _core.Action) -> None:
-        if action.kind in ("run", "retry", "rollback"):
-            await self._prepare_start(action)
-        elif action.kind == "check_final":
-            await self._commit("running", "before the checks of the merged results")
-        elif action.kind in ("accept", "skip", "fallback"):
-            await self._prepare_acceptance(action)
+    def _enter(self) -> None:
+        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
+        self.ledger.opened()
 
-    async def _prepare_start(self, action: _core.Action) -> None:
-        stage = self._stage(action)
-        name = self.pipeline.name
-        if action.kind == "retry":
-            self.progress.drop_from(self.pipeline.names, stage.name)
-            self.progress.feedback[stage.name] = self._complaint
-            self.journal.note("retry", **self._why(action), stage=stage.name, attempt=action.attempt)
-            standard.stage_retry(name, stage.name)
-        elif action.kind == "rollback":
-            origin = self.pipeline.names[action.origin or 0]
-            self.progress.drop_from(self.pipeline.names, stage.name)
-            self.progress.feedback[stage.name] = self._complaint
-            why, to = self._why(action), {"stage": stage.name, "attempt": action.attempt}
-            self.journal.note("rollback", **why, **to, from_stage=origin, to_stage=stage.name)
-            standard.rollback(name, stage.name)
-        self._attempt = action.attempt or 1
-        self.journal.note("stage_started", stage=stage.name, attempt=self._attempt)
-        await self._commit("running", f"before {stage.name}, attempt {self._attempt}")
+    def _stopped_by(self, error: BaseException) -> None:
+        """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
+        asked = self.progress.question and is_interrupt(error)
+        if not asked and not isinstance(error, StoreError):
+            self._interrupted(error)
+        self._span.fail(error if isinstance(error, Exception) else "cancelled")
 
-    async def _prepare_acceptance(self, action: _core.Action) -> None:
-        stage = self._stage(action)
-        if action.kind == "skip":
-            self.journal.note("skipped", **self._why(action), stage=stage.name, attempt=self._attempt)
-        else:
-            if action.kind == "fallback":
-                try:
-                    self._output = self._substitute(action)
-                except Exception as error:
-                    reason = f"the fallback failed: {type(error).__name__}: {error}"
-                    await self._end("failed", stage=stage.name, reason=reason)
-                    return
-                self.journal.note("fallback_used", **self._why(action), stage=stage.name, attempt=self._attempt)
-            self.progress.outputs[stage.name] = self._output
-        self.progress.feedback.pop(stage.name, None)
-        self.journal.note("checkpoint", stage=stage.name, attempt=self._attempt)
+    def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
+        """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
+        self.attempt, self.complaint = attempt, complaint
 
-    def _substitute(self, action: _core.Action) -> dict[str, Any]:
-        gate = self.pipeline.checks.gate(action.check or 0)
-        fallback = gate.fallback if gate is not None else {}
-        made = fallback(isolate(self._output)) if callable(fallback) else fallback
-        if not isinstance(made, dict):
-            raise TypeError(f"the fallback of gate {gate and gate.name!r} gave {type(made).__name__}; give a dict")
-        return isolate(made)  # type: ignore[no-any-return]
+    async def drive(self, action: _core.Action | None) -> None:
+        """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
+        while action is not None:
+            await prepare(self, action)
+            action = await self._perform(action)
 
     # --- doing it, and asking what comes next ---
 
     async def _perform(self, action: _core.Action) -> _core.Action | None:
+        if self.result is not None:
+            return None
         try:
-            if action.kind in ("run", "retry", "rollback"):
-                stage = self._stage(action)
-                with tracing.use(self._span), tracing.stage_span(stage.name, self._attempt) as span:
-                    return await self._attempt_stage(stage, span)
-            if action.kind == "check_final":
-                with tracing.use(self._span):
-                    return await self._judge_final()
+            return await self._do(action)
         except OutOfTime:
             reason = "the run's time is spent (EngineConfig.timeout_seconds)"
-            await self._end("failed", stage=self._stage(action).name, reason=reason, timeout=True)
-            return None
-        if action.kind in ("accept", "skip", "fallback"):
+            await self.end("failed", stage=self.stage(action).name, reason=reason, timeout=True)
+        except CompensationFailed as error:
+            await self.end("failed", stage=self.stage(action).name, reason=str(error))
+        return None
+
+    async def _do(self, action: _core.Action) -> _core.Action | None:
+        kind = action.kind
+        if kind in STARTS or kind == "judge":
+            stage = self.stage(action)
+            with tracing.use(self._span), tracing.stage_span(stage.name, self.attempt) as span:
+                follows = await (self._run_stage(stage, action, span) if kind in STARTS else self._rejudge(stage))
+            return await self._or_hook(follows)
+        if kind == "check_final":
+            with tracing.use(self._span):
+                return await self._or_hook(await self._judge_final())
+        if kind in ("accept", "skip", "fallback"):
             return self.plan.accepted()
-        if action.kind == "complete":
-            await self._end("partial" if action.partial else "success")
+        if kind == "rollback":
+            return self.plan.going_back()
+        if kind == "compensate":
+            return await compensate(self, action.stage or 0)
+        if kind == "ask":
+            raise signal_of(self.progress.question, run_id=self.journal.run_id, thread_id=self.journal.thread_id)
+        if kind == "complete":
+            await self.end("partial" if action.partial else "success")
+        elif kind == "cancelled":
+            await self.end("cancelled", by="person", reason=self.complaint.get("message") or "cancelled by a person")
         else:
             await self._stop(action)
         return None
 
-    async def _attempt_stage(self, stage: Stage, span: tracing.Span) -> _core.Action:
+    async def _or_hook(self, action: _core.Action) -> _core.Action | None:
+        """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
+        if self._hook is None or action.kind not in ("retry", "rollback"):
+            return action
+        given = await self._hook(self, action)
+        if self.result is None:
+            await self.end("partial", output=given)
+        return None
+
+    async def _run_stage(self, stage: Stage, action: _core.Action, span: tracing.Span) -> _core.Action:
+        if action.kind == "retry" and isinstance(self.failure, Exception):
+            await self.deadline.bound(self.pipeline.environment.sleep(self.pause(self.attempt - 1, self.failure)))
         monotonic = self.pipeline.environment.monotonic
         begun, failure = monotonic(), None
-        self._output = {}
+        self.output, self.failure = {}, None
+        failed: dict[str, Any] = {}
         try:
-            inputs = self.progress.inputs_of(stage.name, review=stage.config.review)
-            self._output = await self._deadline.bound(stage.execute(inputs))
-            if self.journal.store is not None:
-                self.journal.blob(f"{OUTPUT_KEY}{stage.name}", self._output)
+            self.output = await run_agents(self, stage, action.stage or 0)
+            failed = take_failed(self.output, stage)
+            self.check_storable(f"{OUTPUT_KEY}{stage.name}", self.output)
         except Exception as error:
+            if is_interrupt(error):
+                self.asked = getattr(error, "payload", None)
+                return self.plan.asked()
             failure = error
-        self._note_output(stage.name, monotonic() - begun, failure)
+        self._note_output(stage.name, monotonic() - begun, failure, failed)
         if isinstance(failure, OutOfTime):
             raise failure
         if failure is not None:
+            self.failure = failure
             span.fail(failure)
-            return self._decide(self._judge.raised(stage.name, self._attempt, failure))
-        judgement = await self._judge.stage(stage, self._attempt, self._output)
+            return self._decide(self._judge.raised(stage.name, self.attempt, failure))
+        judgement = await self._judge.stage(stage, self.attempt, self.output)
         if judgement.failures:
             span.fail("refused")
+        self._note_damage(stage.name, failed, judgement.advice)
         return self._decide(judgement)
 
-    def _note_output(self, stage: str, seconds: float, failure: Exception | None) -> None:
+    async def _rejudge(self, stage: Stage) -> _core.Action:
+        """Judge an output that a person changed."""
+        self.failure = None
+        return self._decide(await self._judge.stage(stage, self.attempt, self.output))
+
+    def _note_output(self, stage: str, seconds: float, failure: Exception | None, failed: dict[str, Any]) -> None:
         standard.stage_run(self.pipeline.name, stage, seconds)
-        shown = {"stage": stage, "attempt": self._attempt, "duration_ms": seconds * 1000}
+        shown: dict[str, Any] = {"stage": stage, "attempt": self.attempt, "duration_ms": seconds * 1000}
         if failure is None:
-            self.journal.note("stage_output", **shown, verdict="ok", fields=list(self._output))
+            branches = {"failed": failed} if failed else {}
+            self.journal.note("stage_output", **shown, verdict="ok", fields=list(self.output), **branches)
         else:
             told = {"type": type(failure).__name__, "message": str(failure)}
             self.journal.note("stage_output", **shown, verdict="error", error=told)
 
+    def _note_damage(self, stage: str, failed: dict[str, Any], advice: str | None) -> None:
+        notes = {**({"failed": failed} if failed else {}), **({"advice": advice} if advice is not None else {})}
+        self.progress.notes.pop(stage, None)
+        if notes:
+            self.plan.damaged()
+            self.progress.notes[stage] = notes
+
     async def _judge_final(self) -> _core.Action:
         last = self.pipeline.names[-1]
-        self._output = self.progress.outputs.get(last, {})
-        return self._decide(await self._judge.final(last, self._attempt, self._output, self.progress.merged()))
+        self.output, self.failure = self.progress.outputs.get(last, {}), None
+        return self._decide(await self._judge.final(last, self.attempt, self.output, self.progress.merged()))
 
     def _decide(self, judgement: Judgement) -> _core.Action:
-        self._complaint = judgement.complaint
+        self.complaint = judgement.complaint
         return self.plan.judged(judgement.failures, judgement.fingerprint)
 
     # --- endings ---
 
     async def _stop(self, action: _core.Action) -> None:
-        stage = self._stage(action)
-        status, why = STOPS[action.kind], self._why(action)
-        reason = str(self._complaint.get("message", "")) if action.check is not None else "the run's starts are spent"
-        extra: dict[str, Any] = {"gate": why["gate"], "output": self._complaint.get("previous_output")}
-        if action.kind == "escalate":
-            extra["escalation"] = {**self._complaint, "stage": stage.name}
-            self.journal.note("escalated", stage=stage.name, attempt=self._attempt, **why)
-        elif action.kind == "abort":
-            self.journal.note("aborted", stage=stage.name, attempt=self._attempt, **why)
-        await self._end(status, stage=stage.name, reason=reason, **extra)
+        stage, status, told = self.stage(action).name, STOPS[action.kind], why(self, action)
+        if action.kind == "abort":
+            self.journal.note("aborted", stage=stage, attempt=self.attempt, **told)
+        extra = {"budget": action.budget} if action.budget else {}
+        output = self.complaint.get("previous_output") if action.check is not None else None
+        await self.end(status, stage=stage, reason=reason_of(self, action), gate=told["gate"], output=output, **extra)
 
-    async def _end(self, status: str, **ending: Any) -> None:
+    async def end(self, status: str, **ending: Any) -> None:
+        """End the run with this status: make its result and its last event, and commit."""
+        report = None
         if status in ("success", "partial"):
             try:
-                ending["report"] = self.pipeline.reporter.build(self.progress)
+                report = self.pipeline.reporter.build(self.progress)
             except Exception as error:
                 status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
-        report = ending.pop("report", None)
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
         self._span.set({"hagane.run.status": status})
@@ -234,7 +282,7 @@ class Run:
             self._span.fail(status)
         seconds = self.pipeline.environment.monotonic() - self._begun
         self.journal.note("run_completed", status=status, reason=ending.get("reason"), duration_ms=seconds * 1000)
-        await self._commit(status, f"ended: {status}")
+        await self.commit(status, f"ended: {status}")
 
     def _interrupted(self, error: BaseException) -> None:
         """Leave a record that the run can go on from. A store that fails here must not hide why the run stopped."""
@@ -244,41 +292,29 @@ class Run:
         try:
             self.journal.note("run_completed", status=status, reason=f"{type(error).__name__}: {error}")
             self.progress.ending = {"status": status, "reason": type(error).__name__}
-            self.journal.commit_now(status, self.progress.state(self.plan), f"ended: {status}")
+            self.journal.commit_now(status, self.progress, self.plan, f"ended: {status}")
         except Exception as failure:
             _log.warning("run %s could not record why it stopped: %s", self.journal.run_id, failure)
+            self.journal.let_go()
 
     # --- small helpers ---
 
-    async def _commit(self, status: str, label: str) -> None:
-        await self.journal.commit(status, self.progress.state(self.plan), label)
+    def check_storable(self, key: str, value: Any) -> None:
+        """Refuse what the store cannot keep; SnapshotError, with the path."""
+        if self.journal.store is not None:
+            self.journal.blob(key, value)
 
-    def _stage(self, action: _core.Action) -> Stage:
+    async def commit(self, status: str, label: str) -> None:
+        """Write what happened."""
+        await self.journal.commit(status, self.progress, self.plan, label)
+
+    def pause(self, retry: int, error: Exception) -> float:
+        """Seconds to wait before retry number `retry` of something that raised `error`."""
+        config, environment = self.pipeline.config, self.pipeline.environment
+        asked = retry_after(error, environment.clock())
+        draw = environment.random()
+        return _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+
+    def stage(self, action: _core.Action) -> Stage:
+        """Find the stage that an action is about."""
         return self.pipeline.stages[action.stage or 0]
-
-    def _why(self, action: _core.Action) -> dict[str, Any]:
-        """Name the failed check for events; `gate` is None for built-in checks."""
-        if action.check is None:
-            return {"check": "budget", "gate": None, "reason": "the run's starts are spent"}
-        name = self.pipeline.checks.rows[action.check][0]
-        quality_gate = self.pipeline.checks.gate(action.check)
-        gate = name if quality_gate or action.check in self.pipeline.checks.revise.values() else None
-        return {"check": name, "gate": gate, "reason": self._complaint.get("message", "")}
-
-
-def finished(
-    pipeline: Pipeline, progress: Progress, journal: Journal, plan: _core.Plan, report: Any = None
-) -> dict[str, Any]:
-    """Make the result of a run that has ended, as the caller gets it."""
-    attempts = dict(zip(pipeline.names, plan.attempts, strict=True))
-    result = {
-        **progress.ending,
-        "results": isolate(progress.outputs),
-        "skipped": [name for name in pipeline.names if attempts[name] and name not in progress.outputs],
-        "attempts": attempts,
-        "run_id": journal.run_id,
-        "thread_id": journal.thread_id,
-    }
-    if result["status"] not in ("success", "partial"):
-        result.pop("skipped")
-    return pipeline.reporter.dress(result, report)

@@ -1,61 +1,35 @@
-"""Running one attempt of a stage: its agents, one after the other or together, within the time that is left."""
+"""Running one attempt of a stage: its agents, one after the other or together."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from hagane.engines.agents import agent_name, call
-from hagane.engines.config import StageConfig
+from hagane.engines.config import Quorum, StageConfig
+from hagane.engines.effects import enter, leave, running_stage
 from hagane.engines.environment import Environment
+from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
 
-T = TypeVar("T")
+__all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
-# How long something that was told to stop may take to do so.
-GRACE_SECONDS = 5.0
-
-
-class OutOfTime(Exception):
-    """The run's wall time is spent. Not an error of the stage, so it never counts as one."""
+# Where a stage's output says which of its agents failed.
+FAILED_KEY = "_failed"
 
 
-class Deadline:
-    """The end of a run's wall time; `seconds` None is no end."""
+@dataclass
+class BranchesFailed(Exception):
+    """Parallel agents failed, and too few succeeded for the stage to stand; the first error is the cause."""
 
-    def __init__(self, environment: Environment, seconds: float | None) -> None:
-        self._environment = environment
-        self._end = None if seconds is None else environment.monotonic() + seconds
+    stage: str
+    errors: dict[str, Exception] = field(default_factory=dict)
 
-    def left(self) -> float | None:
-        """Seconds left, at least 0; None without an end."""
-        return None if self._end is None else max(0.0, self._end - self._environment.monotonic())
-
-    async def bound(self, work: Awaitable[T]) -> T:
-        """Await `work` for as long as there is time.
-
-        Raises:
-            OutOfTime: there was not enough; the work was cancelled.
-        """
-        task = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait([task], timeout=self.left())
-        except BaseException:
-            await _stop(task)
-            raise
-        if not task.done():
-            await _stop(task)
-            raise OutOfTime
-        return task.result()
-
-
-async def _stop(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task], timeout=GRACE_SECONDS)
-    if task.done() and not task.cancelled():
-        task.exception()
+    def __str__(self) -> str:
+        told = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in self.errors.items())
+        return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {told}"
 
 
 class Stage:
@@ -77,38 +51,79 @@ class Stage:
         """Run the agents on `inputs`, which is not changed; the output is nobody else's object.
 
         One agent: its result. Several: a dict by the agents' names, or `<stage>_<number>` when they run in parallel.
+        With `on_error` isolate or a quorum, `_failed` holds what became of the agents that failed: by the same names,
+        `type` and `message`.
+
+        Raises:
+            BranchesFailed: too few of the parallel agents succeeded.
         """
+        return await self.execute_on(isolate(inputs))
+
+    async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
+        """`execute` on inputs that are nobody else's and may be changed."""
         if len(self.agents) == 1:
-            output = await self._call(self.agents[0], isolate(inputs))
+            output = await self._call(self.agents[0], given)
         elif self.config.parallel:
-            output = await self._together(inputs)
+            output = await self._together(given)
         else:
-            output = await self._in_turn(inputs)
+            output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
 
     async def _call(self, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        if self._limit.places is None:
+            return await call(agent, self.name, inputs, self._environment)
         async with self._limit.place(agent_name(agent, self.name)):
             return await call(agent, self.name, inputs, self._environment)
 
     async def _together(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        tasks = [asyncio.ensure_future(self._call(agent, isolate(inputs))) for agent in self.agents]
+        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self.agents)}
+        tasks = {name: asyncio.ensure_future(self._branch(name, agent, inputs)) for name, agent in named.items()}
         try:
-            results = await asyncio.gather(*tasks)
+            if self.config.on_error == "fail":
+                return dict(zip(tasks, await asyncio.gather(*tasks.values()), strict=True))
+            done = await asyncio.gather(*tasks.values(), return_exceptions=True)
         finally:
             # The first failure fails the stage; the others must not go on behind its back.
-            for task in tasks:
+            for task in tasks.values():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return {f"{self.name}_{number}": result for number, result in enumerate(results)}
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+        return self._counted(dict(zip(tasks, done, strict=True)))
 
-    async def _in_turn(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _branch(self, name: str, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+        context = running_stage()
+        token = enter(context and context.branch(name))
+        try:
+            return await self._call(agent, isolate(inputs))
+        finally:
+            leave(token)
+
+    def _counted(self, done: dict[str, Any]) -> dict[str, Any]:
+        """Keep what succeeded, if it is enough."""
+        stops = [end for end in done.values() if isinstance(end, BaseException) and not _is_failure(end)]
+        if stops:
+            raise stops[0]
+        errors = {name: end for name, end in done.items() if isinstance(end, Exception)}
+        least = self.config.on_error.least if isinstance(self.config.on_error, Quorum) else 1
+        if len(done) - len(errors) < least:
+            raise BranchesFailed(self.name, errors) from next(iter(errors.values()))
+        output = {name: end for name, end in done.items() if name not in errors}
+        if errors:
+            output[FAILED_KEY] = {
+                name: {"type": type(error).__name__, "message": str(error)} for name, error in errors.items()
+            }
+        return output
+
+    async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        given = isolate(inputs)
         for agent in self.agents:
             result = await self._call(agent, isolate(given))
             combined[_unused(agent_name(agent, self.name), combined)] = result
             given.update(result)
         return combined
+
+
+def _is_failure(end: BaseException) -> bool:
+    return isinstance(end, Exception) and not is_interrupt(end)
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from hagane.engines.journal import Event
 
+__all__ = ["complete", "last_result"]
+
 
 async def last_result(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
     """Listen to a run until it has ended and give its result; raises what the run raises."""

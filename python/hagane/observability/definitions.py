@@ -31,6 +31,8 @@ AGENT_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90
 LLM_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 FIRST_TOKEN_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 STAGE_BUCKETS = (0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0)
+# People answer in seconds to days.
+APPROVAL_BUCKETS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0)
 SANDBOX_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 CHECKPOINT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -85,10 +87,26 @@ _ALL = (
     ),
     Definition("counter", "pipeline_rollbacks_total", "Rollbacks, by the stage returned to.", ("pipeline", "stage")),
     Definition(
+        "gauge",
+        "pipeline_escalations_waiting",
+        "Runs that wait for a person's decision: interrupted less decided, by this process.",
+        ("pipeline",),
+    ),
+    Definition(
         "counter",
         "hitl_approval_total",
         "Requests for approval, by a person or a policy, by answer.",
         ("action", "status"),
+    ),
+    Definition("counter", "hitl_requested_total", "Requests for approval that were made.", ("action",)),
+    Definition("gauge", "hitl_waiting", "Requests for approval that this process waits for.", ("action",)),
+    Definition("gauge", "hitl_escalations_waiting", "Those of them that were escalated.", ("action",)),
+    Definition(
+        "histogram",
+        "hitl_wait_seconds",
+        "How long requests for approval waited, by answer.",
+        ("action", "status"),
+        APPROVAL_BUCKETS,
     ),
     Definition("counter", "sandbox_execution_total", "Sandbox runs, by outcome.", ("provider", "outcome")),
     Definition(

@@ -22,6 +22,7 @@ from hagane.observability.definitions import (
     SANDBOX_OUTCOMES,
     TOKEN_TYPES,
 )
+from hagane.observability.spending import tell_usage
 from hagane.observability.tracing import current_trace_exemplar
 
 __all__ = [
@@ -31,6 +32,9 @@ __all__ = [
     "agent_run",
     "agent_started",
     "approval",
+    "approval_requested",
+    "approval_waited",
+    "approval_waiting",
     "checkpoint_saved",
     "declare_agent",
     "declare_approval",
@@ -40,12 +44,14 @@ __all__ = [
     "declare_sandbox",
     "declare_stage",
     "declare_store",
+    "escalation_waiting",
     "gate_verdict",
     "llm_call",
     "llm_cost",
     "llm_estimated_tokens",
     "llm_first_token",
     "llm_tokens",
+    "pipeline_waiting",
     "rollback",
     "sandbox_run",
     "stage_retry",
@@ -156,6 +162,7 @@ def llm_call(
     FAMILIES.histograms["llm_latency_seconds"].labels(provider, model).observe(seconds, current_trace_exemplar())
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -163,6 +170,7 @@ def llm_tokens(provider: str, model: str, input_tokens: int, output_tokens: int)
     """Count tokens of a call that was counted before they became known."""
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -170,6 +178,7 @@ def llm_estimated_tokens(provider: str, model: str, input_tokens: int, output_to
     """Count guessed tokens of a call for which the provider reported none."""
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "input").inc(input_tokens)
     FAMILIES.counters["llm_estimated_tokens_total"].labels(provider, model, "output").inc(output_tokens)
+    tell_usage(input_tokens + output_tokens, 0.0)
 
 
 @_quiet
@@ -190,11 +199,13 @@ def declare_llm_cost(provider: str, model: str, currency: str) -> None:
 def llm_cost(provider: str, model: str, currency: str, amount: float) -> None:
     """Add what one call cost, in whole units of `currency`."""
     FAMILIES.counters["llm_cost_total"].labels(provider, model, currency).inc(amount)
+    tell_usage(0, amount)
 
 
 @_quiet
 def declare_stage(pipeline: str, stage: str) -> None:
-    """Create every series of this stage at 0."""
+    """Create every series of this stage and its pipeline at 0."""
+    FAMILIES.gauges["pipeline_escalations_waiting"].labels(pipeline)
     FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage)
     FAMILIES.counters["pipeline_stage_retries_total"].labels(pipeline, stage)
     FAMILIES.counters["pipeline_rollbacks_total"].labels(pipeline, stage)
@@ -234,16 +245,50 @@ def rollback(pipeline: str, stage: str) -> None:
 
 
 @_quiet
+def pipeline_waiting(pipeline: str, change: int) -> None:
+    """`change` runs more (1) or less (-1) wait for a person in this process."""
+    FAMILIES.gauges["pipeline_escalations_waiting"].labels(pipeline).inc(change)
+
+
+@_quiet
 def declare_approval(action: str) -> None:
     """Create every series of this action at 0."""
     for status in APPROVAL_STATUSES:
         FAMILIES.counters["hitl_approval_total"].labels(action, status)
+        FAMILIES.histograms["hitl_wait_seconds"].labels(action, status)
+    FAMILIES.counters["hitl_requested_total"].labels(action)
+    FAMILIES.gauges["hitl_waiting"].labels(action)
+    FAMILIES.gauges["hitl_escalations_waiting"].labels(action)
 
 
 @_quiet
 def approval(action: str, status: str) -> None:
     """Count one answered request, status is one of `APPROVAL_STATUSES`."""
     FAMILIES.counters["hitl_approval_total"].labels(action, status).inc(1)
+
+
+@_quiet
+def approval_requested(action: str) -> None:
+    """Count one request, answered or not."""
+    FAMILIES.counters["hitl_requested_total"].labels(action).inc(1)
+
+
+@_quiet
+def approval_waiting(action: str, change: int) -> None:
+    """One request more (1) or less (-1) is waited for."""
+    FAMILIES.gauges["hitl_waiting"].labels(action).inc(change)
+
+
+@_quiet
+def escalation_waiting(action: str, change: int) -> None:
+    """One escalated request more (1) or less (-1) is waited for."""
+    FAMILIES.gauges["hitl_escalations_waiting"].labels(action).inc(change)
+
+
+@_quiet
+def approval_waited(action: str, status: str, seconds: float) -> None:
+    """Observe how long a request waited for its answer, one of `APPROVAL_STATUSES`."""
+    FAMILIES.histograms["hitl_wait_seconds"].labels(action, status).observe(seconds)
 
 
 @_quiet

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hagane.engines.feedback import feedback
+from hagane.engines.stored import restore
+from hagane.observability import standard
 
 if TYPE_CHECKING:
-    from hagane.engines.pipeline import PipelineEngine
+    from hagane.engines.pipeline_engine import PipelineEngine
 
 
 class RollbackController:
@@ -29,10 +31,11 @@ class RollbackController:
         self._thread_id = thread_id
 
     def rollback_to(self, stage_name: str, error_context: Any = None) -> None:
-        """Go back to the state before `stage_name`: its output and all later ones are dropped.
+        """Go back to the state before `stage_name`.
 
-        Attempts that were spent stay spent, earlier checkpoints stay in history. Doing it twice is doing it once.
-        `error_context` (text or plain data) is what the stage is told in `inputs["_feedback"]`.
+        When the run goes on, what that stage and later ones did is undone in reverse (`StageConfig.compensate`), and
+        their outputs are dropped. Attempts that were spent stay spent, earlier checkpoints stay in history. Doing it
+        twice is doing it once. `error_context` (text or plain data) is what the stage is told in `inputs["_feedback"]`.
 
         Raises:
             UnknownStage: the pipeline has no such stage, or it has not run yet.
@@ -54,20 +57,24 @@ class RollbackController:
     def _rewind(self, stage_name: str | None, context: Any, kind: str) -> None:
         engine = self._engine
         store, names = engine._need_store("RollbackController"), [stage.name for stage in engine._stage_configs]
-        engine._check_head(store.head(self._thread_id))
+        restore(engine, store, store.head(self._thread_id))
         head = store.adopt(self._thread_id)
-        plan, progress = engine._restore(store, head)
+        stored = restore(engine, store, head)
+        plan, progress = stored.plan, stored.progress
         position = len(names) - 1 if plan.position is None else plan.position
         stage = names[position] if stage_name is None else stage_name
         plan.rollback_to(stage)
-        progress.drop_from(names, stage)
-        progress.ending = {}
+        # Outputs stay until the run goes on: what has to be undone is undone with them.
+        progress.ending, progress.pending = {}, {}
+        if progress.question:
+            progress.question = {}
+            standard.pipeline_waiting(engine._config.name, -1)
         if context is not None:
             progress.feedback[stage] = _as_feedback(stage, context)
         journal = engine._journal(self._thread_id, head.run.run_id)
-        journal.continue_from(head)
+        journal.continue_from(head.last_seq, head.epoch)
         journal.note(kind, stage=stage, from_stage=names[position], to_stage=stage, check="human", gate=None)
-        journal.commit_now("running", progress.state(plan), f"before {stage}, by hand")
+        journal.commit_now("running", progress, plan, f"before {stage}, by hand")
 
 
 def _as_feedback(stage: str, context: Any) -> dict[str, Any]:

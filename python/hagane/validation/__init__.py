@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from hagane.validation.anomaly import AnomalyDetector, AnomalyReport
 from hagane.validation.config import ValidationConfig
 from hagane.validation.gate import GateVerdict, QualityGate
 from hagane.validation.result import Issue, ValidationResult
 from hagane.validation.validator import StageValidator
 
-__all__ = ["GateVerdict", "Issue", "QualityGate", "StageValidator", "ValidationConfig", "ValidationResult"]
+__all__ = [
+    "AnomalyDetector",
+    "AnomalyReport",
+    "GateVerdict",
+    "Issue",
+    "QualityGate",
+    "StageValidator",
+    "ValidationConfig",
+    "ValidationResult",
+]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hagane.errors import PipelineError
+from hagane.validation.anomaly import EVERY_STAGE, AnomalyDetector
 
 
 @dataclass
@@ -21,11 +21,15 @@ class ValidationConfig:
         min_quality_score: the least number in `score_field`. It applies to stages that output the field or are
             required to; a missing score, NaN or something that is no number fails.
         score_field: the name of the field that holds the score.
-        enable_anomaly_detection: not available yet; True raises.
+        enable_anomaly_detection: whether outputs are held against those that were accepted before (docs/anomaly.md).
+        anomaly_action: what sure findings do: `retry` makes them issues, so that validation fails; `warn` only warns.
+        anomaly_alpha: the share of honest outputs that each family of checks may report.
+        anomaly_ignore: paths that are not looked at: `{stage: [path, ...]}`, or `"*"` for every stage.
+        baseline_version: part of the key under which baselines are kept; change it when outputs are meant to change.
 
     Raises:
-        PipelineError: `enable_anomaly_detection=True`.
-        ValueError: fields given as one string, or a `min_quality_score` that is no number.
+        ValueError: fields or paths given as one string, a `min_quality_score` or `anomaly_alpha` that is no fit
+            number, or an unknown `anomaly_action`.
     """
 
     required_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -33,13 +37,14 @@ class ValidationConfig:
     min_quality_score: float | None = None
     score_field: str = "score"
     enable_anomaly_detection: bool = False
+    anomaly_action: str = "retry"
+    anomaly_alpha: float = 0.01
+    anomaly_ignore: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    baseline_version: str = "1"
 
     def __post_init__(self) -> None:
-        if self.enable_anomaly_detection:
-            raise PipelineError(
-                "anomaly detection is not available in this version; leave enable_anomaly_detection=False "
-                "rather than rely on a check that does not run"
-            )
+        # Refuses settings that do not fit, also where detection is off.
+        self.new_detector()
         for stage, names in self.required_fields.items():
             if isinstance(names, str):
                 raise ValueError(f"required_fields[{stage!r}] is the string {names!r}; give a list of field names")
@@ -53,4 +58,8 @@ class ValidationConfig:
 
     def named_stages(self) -> set[str]:
         """Every stage that some rule names."""
-        return {*self.required_fields, *self.schemas}
+        return {*self.required_fields, *self.schemas, *self.anomaly_ignore} - {EVERY_STAGE}
+
+    def new_detector(self) -> AnomalyDetector:
+        """Make a detector that knows nothing yet, by these settings."""
+        return AnomalyDetector(alpha=self.anomaly_alpha, action=self.anomaly_action, ignore=self.anomaly_ignore)

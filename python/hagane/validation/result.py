@@ -26,11 +26,12 @@ class Issue:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """The verdict on one output: `score` is None where the output has none."""
+    """The verdict on one output: `score` is None where the output has none, `warnings` do not keep it from passing."""
 
     passed: bool
     issues: tuple[Issue, ...] = ()
     score: float | None = None
+    warnings: tuple[Issue, ...] = ()
 
     @property
     def feedback(self) -> str:

@@ -6,6 +6,7 @@ import reprlib
 from typing import Any
 
 from hagane import _core
+from hagane.validation.anomaly import AnomalyDetector
 from hagane.validation.config import ValidationConfig
 from hagane.validation.result import Issue, ValidationResult
 
@@ -27,6 +28,7 @@ class StageValidator:
         self._models: dict[str, Any] = {}
         self._rules = {stage: self._compile(stage) for stage in self._config.named_stages()}
         self._others = self._compile(None)
+        self._anomalies = self._config.new_detector() if self._config.enable_anomaly_detection else None
 
     def _compile(self, stage: str | None) -> _core.StageRules:
         config = self._config
@@ -51,11 +53,35 @@ class StageValidator:
         model = self._models.get(stage_name)
         if model is not None:
             issues.extend(_ask_model(model, output))
-        return ValidationResult(passed=not issues, issues=tuple(issues), score=score)
+        warnings: tuple[Issue, ...] = ()
+        if self._anomalies is not None:
+            unusual = self._anomalies.judge(stage_name, output)
+            issues.extend(unusual.issues)
+            warnings = unusual.warnings
+        return ValidationResult(passed=not issues, issues=tuple(issues), score=score, warnings=warnings)
 
     async def validate(self, stage_name: str, output: Any) -> ValidationResult:
         """Check `output` of stage `stage_name`: the awaitable form of `check`."""
         return self.check(stage_name, output)
+
+    @property
+    def uses_models(self) -> bool:
+        """Whether some schema is a Pydantic model, whose validators are somebody's code."""
+        return bool(self._models)
+
+    @property
+    def anomalies(self) -> AnomalyDetector | None:
+        """The baselines that outputs are held against; None without `enable_anomaly_detection`."""
+        return self._anomalies
+
+    def learn(self, stage_name: str, output: Any) -> None:
+        """Learn an output that was accepted, after all gates: later ones are held against it. Else nothing happens."""
+        if self._anomalies is not None:
+            self._anomalies.learn(stage_name, output)
+
+    def baseline_key(self, stage_name: str) -> str:
+        """Give the key under which the baseline of a stage is kept, beside others of its pipeline."""
+        return f"{self._config.baseline_version}/{stage_name}"
 
 
 def _ask_model(model: Any, output: Any) -> list[Issue]:

@@ -1,43 +1,121 @@
-//! `Value` to Python. What was read from a store is still untrusted: a text that is no date is damage.
+//! Stored bytes to Python. What was read from a store is still untrusted: a text that is no date is damage.
+
+use std::collections::HashMap;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyComplex, PyDict, PyFrozenSet, PyInt, PyList, PySet, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyDict, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 
-use super::super::error::raise;
+use super::super::error::{raise, snapshot_error};
 use super::types::Types;
-use crate::rollback::{Value, Zone};
+use crate::rollback::snapshot::{Blob, SnapshotError};
+use crate::rollback::{Build, Entries, Malformed, Sequence, Value, Zone};
 
-/// A fresh Python object for `value`.
-pub(in super::super) fn from_value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match value {
-        Value::None => py.None().into_bound(py),
-        Value::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
-        Value::Int(number) => number.into_pyobject(py)?.into_any(),
-        Value::Float(number) => number.into_pyobject(py)?.into_any(),
-        Value::Str(text) => text.into_pyobject(py)?.into_any(),
-        Value::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
-        Value::List(items) => PyList::new(py, all(py, items)?)?.into_any(),
-        Value::Tuple(items) => PyTuple::new(py, all(py, items)?)?.into_any(),
-        Value::Set(items) => PySet::new(py, all(py, items)?)?.into_any(),
-        Value::FrozenSet(items) => PyFrozenSet::new(py, all(py, items)?)?.into_any(),
-        Value::Dict(entries) => dict(py, entries)?.into_any(),
-        Value::Complex(real, imaginary) => PyComplex::from_doubles(py, *real, *imaginary).into_any(),
-        other => {
-            library(py, other).map_err(|error| raise("StoreCorrupt", format!("stored state is damaged: {error}")))?
-        }
-    })
+/// A fresh Python object for what `blob` holds.
+pub(in super::super) fn decode<'py>(py: Python<'py>, blob: &Blob) -> PyResult<Bound<'py, PyAny>> {
+    blob.read(&mut Objects { py, keys: HashMap::new() }).map_err(|fault| fault.0)
 }
 
-fn all<'py>(py: Python<'py>, items: &[Value]) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    items.iter().map(|item| from_value(py, item)).collect()
+struct Objects<'py> {
+    py: Python<'py>,
+    /// Keys of dictionaries come again and again; each is made once.
+    keys: HashMap<String, Bound<'py, PyString>>,
 }
 
-fn dict<'py>(py: Python<'py>, entries: &[(String, Value)]) -> PyResult<Bound<'py, PyDict>> {
-    let object = PyDict::new(py);
-    for (key, value) in entries {
-        object.set_item(key, from_value(py, value)?)?;
+/// An exception on its way out of the reader.
+struct Fault(PyErr);
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        SnapshotError::Damaged(malformed.to_string()).into()
     }
-    Ok(object)
+}
+
+impl From<SnapshotError> for Fault {
+    fn from(error: SnapshotError) -> Self {
+        Self(snapshot_error(error))
+    }
+}
+
+impl From<PyErr> for Fault {
+    fn from(error: PyErr) -> Self {
+        Self(error)
+    }
+}
+
+impl<'py> Build for Objects<'py> {
+    type Out = Bound<'py, PyAny>;
+    type Error = Fault;
+
+    fn leaf(&mut self, value: Value) -> Result<Self::Out, Fault> {
+        let py = self.py;
+        Ok(match value {
+            Value::None => py.None().into_bound(py),
+            Value::Bool(flag) => flag.into_pyobject(py).map_err(PyErr::from)?.to_owned().into_any(),
+            Value::Int(number) => number.into_pyobject(py).map_err(PyErr::from)?.into_any(),
+            Value::Float(number) => number.into_pyobject(py).map_err(PyErr::from)?.into_any(),
+            Value::Complex(real, imaginary) => PyComplex::from_doubles(py, real, imaginary).into_any(),
+            Value::ByteArray(bytes) => PyByteArray::new(py, &bytes).into_any(),
+            other => library(py, &other).map_err(|error| damage(&error))?,
+        })
+    }
+
+    fn text(&mut self, text: &str) -> Result<Self::Out, Fault> {
+        Ok(PyString::new(self.py, text).into_any())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<Self::Out, Fault> {
+        Ok(PyBytes::new(self.py, bytes).into_any())
+    }
+
+    fn sequence(&mut self, kind: Sequence, items: Vec<Self::Out>) -> Result<Self::Out, Fault> {
+        let py = self.py;
+        let made = match kind {
+            Sequence::List => return Ok(PyList::new(py, items)?.into_any()),
+            Sequence::Tuple => return Ok(PyTuple::new(py, items)?.into_any()),
+            Sequence::Set => PySet::new(py, items).map(Bound::into_any),
+            Sequence::FrozenSet => PyFrozenSet::new(py, items).map(Bound::into_any),
+            Sequence::Deque(longest) => Types::get(py)?.deque.bind(py).call1((items, longest)),
+        };
+        // A list in a set has no hash: nobody stored that.
+        made.map_err(|error| Fault(damage(&error)))
+    }
+
+    fn mapping(&mut self, ordered: bool, entries: Entries<'_, Self::Out>) -> Result<Self::Out, Fault> {
+        let made = if ordered {
+            Types::get(self.py)?.ordered_dict.bind(self.py).call0()?
+        } else {
+            PyDict::new(self.py).into_any()
+        };
+        for (key, value) in entries {
+            let key = self.key(key);
+            match made.cast_exact::<PyDict>() {
+                Ok(dict) => dict.set_item(key, value)?,
+                Err(_) => made.set_item(key, value)?,
+            }
+        }
+        Ok(made)
+    }
+
+    fn object(&mut self, name: &str, content: Self::Out) -> Result<Self::Out, Fault> {
+        Ok(Types::put_together(self.py)?.call1((name, content))?)
+    }
+}
+
+impl<'py> Objects<'py> {
+    fn key(&mut self, key: &str) -> Bound<'py, PyString> {
+        if let Some(known) = self.keys.get(key) {
+            return known.clone();
+        }
+        let made = PyString::new(self.py, key);
+        if self.keys.len() < 1024 {
+            self.keys.insert(key.to_owned(), made.clone());
+        }
+        made
+    }
+}
+
+fn damage(error: &PyErr) -> PyErr {
+    raise("StoreCorrupt", format!("stored state is damaged: {error}"))
 }
 
 fn library<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
@@ -55,7 +133,7 @@ fn library<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
             arguments.set_item("bytes", PyBytes::new(py, bytes))?;
             types.uuid.bind(py).call((), Some(&arguments))
         }
-        plain => from_value(py, plain),
+        other => Err(pyo3::exceptions::PyTypeError::new_err(format!("{other:?} has no place here"))),
     }
 }
 

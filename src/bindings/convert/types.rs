@@ -15,6 +15,8 @@ pub(super) struct Types {
     pub uuid: Py<PyType>,
     pub path: Py<PyType>,
     pub complex: Py<PyType>,
+    pub deque: Py<PyType>,
+    pub ordered_dict: Py<PyType>,
 }
 
 impl Types {
@@ -40,6 +42,25 @@ impl Types {
             uuid: class("uuid", "UUID")?,
             path,
             complex: class("builtins", "complex")?,
+            deque: class("collections", "deque")?,
+            ordered_dict: class("collections", "OrderedDict")?,
         })
     }
+
+    /// `hagane.rollback.registry.take_apart`: loaded when a class that only it can know comes up.
+    pub(super) fn take_apart<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        registry(py, &FUNCTION, "take_apart")
+    }
+
+    /// `hagane.rollback.registry.put_together`.
+    pub(super) fn put_together<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        registry(py, &FUNCTION, "put_together")
+    }
+}
+
+fn registry<'py>(py: Python<'py>, function: &PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let look_up = || PyResult::Ok(py.import("hagane.rollback.registry")?.getattr(name)?.unbind());
+    Ok(function.get_or_try_init(py, look_up)?.bind(py).clone())
 }

@@ -1,16 +1,22 @@
 //! What a plan says, and what it says when it is asked wrongly.
 
+use super::{Ask, Budget};
 use crate::validation::OnFail;
 
 /// What the driver is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Run a stage for the first time, or again after the run was resumed.
+    /// Run a stage, then report `judged` (or `asked`).
     Run {
         /// The stage.
         stage: usize,
         /// How often the stage was started, this start included.
         attempt: u32,
+    },
+    /// Judge the stage's output again, which a human changed, then report `judged`.
+    Judge {
+        /// The stage.
+        stage: usize,
     },
     /// Take the stage's output over, then report `accepted`.
     Accept {
@@ -25,19 +31,24 @@ pub enum Action {
         stage: usize,
         /// How often the stage was started, this start included.
         attempt: u32,
-        /// The check that failed.
-        check: usize,
+        /// The check that failed; none when a human wants it.
+        check: Option<usize>,
     },
-    /// Drop the outputs of `to` and of everything after it, then run `to` with feedback.
+    /// The run goes back: `to` will be told the feedback. Then report `going_back`.
     Rollback {
         /// Where the check failed.
         from: usize,
         /// Where to go on.
         to: usize,
-        /// How often `to` was started, this start included.
+        /// How often `to` will have been started then.
         attempt: u32,
         /// The check that failed.
-        check: usize,
+        check: Option<usize>,
+    },
+    /// Undo what the stage did, then report `compensated`.
+    Compensate {
+        /// The stage.
+        stage: usize,
     },
     /// Go on without the stage's output (after the last stage: in spite of the check), then report `accepted`.
     Skip {
@@ -53,16 +64,27 @@ pub enum Action {
         /// The check that failed.
         check: usize,
     },
-    /// Stop; `how` is escalate, fail, reject or abort.
+    /// Ask a human, store everything and stop; `decided` goes on.
+    Ask {
+        /// The stage.
+        stage: usize,
+        /// What about.
+        ask: Ask,
+    },
+    /// Stop; `how` is fail, reject or abort.
     Stop {
         /// How the run ends.
         how: OnFail,
         /// Where.
         stage: usize,
-        /// The check that failed; none when the run's budget of attempts is spent.
+        /// The check that failed, if one did.
         check: Option<usize>,
+        /// The budget that is spent, if one is.
+        budget: Option<Budget>,
     },
-    /// Done. Partial if a stage was skipped or substituted, or a check waived.
+    /// Over: a human cancelled the run, and everything is undone.
+    Cancelled,
+    /// Done. Partial if a stage was skipped, substituted or damaged, or a check waived.
     Complete {
         /// Whether anything is missing.
         partial: bool,

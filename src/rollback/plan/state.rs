@@ -1,6 +1,7 @@
 //! A run's progress, as it is stored beside each checkpoint.
 
-use super::{PlanError, Settings};
+use super::unwind::Then;
+use super::{Amount, Ask, PlanError, Settings};
 use serde::{Deserialize, Serialize};
 
 /// Stored progress beyond this size in bytes is refused unread.
@@ -30,6 +31,10 @@ pub enum Phase {
     Accepting(usize, Done),
     /// The merged results are being checked.
     Finalising,
+    /// What stages did is being undone, from the last back to this one.
+    Unwinding(usize, Then),
+    /// A human has to say something about this stage.
+    Awaiting(usize, Ask),
     /// Over.
     Ended,
 }
@@ -75,6 +80,27 @@ pub struct State {
     pub seen: Vec<Seen>,
     /// Whether a check of the merged results was waived.
     pub waived: bool,
+    /// Whether a human stood up for the merged results.
+    #[serde(default)]
+    pub vouched: bool,
+    /// Used by each stage; never goes down.
+    #[serde(default)]
+    pub spent: Vec<Amount>,
+    /// Stages that did something which going back has to undo.
+    #[serde(default)]
+    pub touched: Vec<bool>,
+    /// How often each stage was undone.
+    #[serde(default)]
+    pub generations: Vec<u32>,
+    /// Stages that a human agreed to run.
+    #[serde(default)]
+    pub approved: Vec<bool>,
+    /// Stages whose output lacks a part.
+    #[serde(default)]
+    pub damaged: Vec<bool>,
+    /// The stage whose output a human changed before it is taken over.
+    #[serde(default)]
+    pub seen_after: Option<usize>,
 }
 
 impl State {
@@ -88,7 +114,36 @@ impl State {
             rollbacks: vec![vec![0; stages]; checks],
             seen: Vec::new(),
             waived: false,
+            vouched: false,
+            spent: vec![Amount::default(); stages],
+            touched: vec![false; stages],
+            generations: vec![0; stages],
+            approved: vec![false; stages],
+            damaged: vec![false; stages],
+            seen_after: None,
         }
+    }
+
+    /// Gives progress that was stored before these lists existed the lists of a run in which nothing of it happened.
+    pub(super) fn complete_lists(mut self, stages: usize) -> Self {
+        let fresh = Self::new(stages, 0);
+        let missing = |length: usize| length == 0;
+        if missing(self.spent.len()) {
+            self.spent = fresh.spent;
+        }
+        if missing(self.touched.len()) {
+            self.touched = fresh.touched;
+        }
+        if missing(self.generations.len()) {
+            self.generations = fresh.generations;
+        }
+        if missing(self.approved.len()) {
+            self.approved = fresh.approved;
+        }
+        if missing(self.damaged.len()) {
+            self.damaged = fresh.damaged;
+        }
+        self
     }
 
     /// Reads what `to_bytes` wrote; anything else is an error.
@@ -109,11 +164,18 @@ impl State {
         let table =
             |table: &[Vec<u32>]| table.len() == settings.checks.len() && table.iter().all(|row| row.len() == stages);
         let place = match self.phase {
-            Phase::Running(stage) | Phase::Accepting(stage, _) => stage < stages,
+            Phase::Awaiting(stage, Ask::Output(check) | Ask::Results(check)) => {
+                stage < stages && check < settings.checks.len()
+            }
+            Phase::Running(stage)
+            | Phase::Accepting(stage, _)
+            | Phase::Unwinding(stage, _)
+            | Phase::Awaiting(stage, _) => stage < stages,
             _ => true,
         };
-        let fits = self.done.len() == stages
-            && self.attempts.len() == stages
+        let lists = [self.done.len(), self.attempts.len(), self.spent.len(), self.touched.len()];
+        let more = [self.generations.len(), self.approved.len(), self.damaged.len()];
+        let fits = lists.iter().chain(&more).all(|length| *length == stages)
             && table(&self.retries)
             && table(&self.rollbacks)
             && place;
@@ -130,7 +192,10 @@ impl State {
     /// Drops the outputs of `stage` and of everything after it; what was spent stays spent.
     pub(super) fn reopen(&mut self, stage: usize) {
         self.done[stage..].fill(Done::Open);
+        self.damaged[stage..].fill(false);
         self.waived = false;
+        self.vouched = false;
+        self.seen_after = None;
     }
 
     /// What was tried against this failure at this stage before; remembers it. A failure without a fingerprint is

@@ -1,7 +1,12 @@
 //! Checkpoints in one SQLite file that several processes may share.
 
+mod blobs;
+mod documents;
+mod lease;
 mod open;
 mod query;
+mod remove;
+mod schema;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -9,21 +14,27 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{Commit, Event, Head, NewRun, Receipt, RunRecord, StateBlobs, Store, StoreError};
+use super::recent::Recent;
+use super::{
+    CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
+    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
+};
 
 /// A store in a SQLite file: write-ahead log, full synchronisation, one transaction per call.
 pub struct SqliteStore {
     path: PathBuf,
     /// A SQLite connection must not be used on both sides of a fork: the locks would be shared.
     owner: u32,
+    retention: Retention,
+    recent: Recent,
     connection: Mutex<Option<Connection>>,
 }
 
 impl SqliteStore {
     /// Opens `path`, creating the file if it is not there. The folder must exist.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = open::open(path)?;
-        Ok(Self { path: path.to_owned(), owner: std::process::id(), connection: Mutex::new(Some(connection)) })
+    pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
+        let connection = Mutex::new(Some(open::open(path)?));
+        Ok(Self { path: path.to_owned(), owner: std::process::id(), retention, recent: Recent::default(), connection })
     }
 
     /// Runs `work` in one transaction that takes the write lock at once, so that two writers queue up instead of
@@ -62,23 +73,44 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
-    fn begin(&self, run: &NewRun, first: Commit) -> Result<(i64, Receipt), StoreError> {
-        self.write(|transaction| {
-            let epoch = write::begin(transaction, run)?;
-            Ok((epoch, write::commit(transaction, &Commit { epoch, ..first })?))
-        })
+    fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
+        self.recent.cut(&run.thread_id, first.state.as_deref())?;
+        self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention))
+            .inspect(|_| failpoint::pass("commit.after"))
     }
 
-    fn adopt(&self, thread_id: &str) -> Result<Head, StoreError> {
+    fn adopt(&self, thread_id: &str, claim: Option<&Claim>) -> Result<Head, StoreError> {
         self.write(|transaction| {
+            lease::check(transaction, thread_id, claim)?;
             transaction.execute("UPDATE threads SET epoch = epoch + 1 WHERE thread_id = ?1", [thread_id])?;
+            lease::record(transaction, thread_id, claim)?;
             query::head(transaction, thread_id)
         })
         .inspect(|_| tracing::info!(thread = thread_id, "run taken over; who held it before can no longer write"))
     }
 
+    fn renew(&self, thread_id: &str, epoch: i64) -> Result<i64, StoreError> {
+        self.write(|transaction| lease::renew(transaction, thread_id, epoch))
+    }
+
+    fn release(&self, thread_id: &str, epoch: i64) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            lease::held(transaction, thread_id, epoch)?;
+            lease::prolong(transaction, thread_id, false)
+        })
+    }
+
+    fn lease(&self, thread_id: &str) -> Result<Option<Lease>, StoreError> {
+        self.read(|transaction| {
+            query::head(transaction, thread_id)?;
+            lease::find(transaction, thread_id)
+        })
+    }
+
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
-        self.write(|transaction| write::commit(transaction, commit))
+        self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
+        self.write(|transaction| write::commit(transaction, commit, &self.retention))
+            .inspect(|_| failpoint::pass("commit.after"))
     }
 
     fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
@@ -95,6 +127,36 @@ impl Store for SqliteStore {
 
     fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
         self.read(|transaction| query::runs(transaction, limit))
+    }
+
+    fn checkpoints(&self, listing: &Listing) -> Result<Vec<CheckpointRecord>, StoreError> {
+        self.read(|transaction| query::checkpoints(transaction, listing))
+    }
+
+    fn prune(&self, retention: &Retention, now: i64, thread_id: Option<&str>) -> Result<Pruned, StoreError> {
+        self.write(|transaction| remove::prune(transaction, retention, now, thread_id))
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let usage = self.read(query::usage)?;
+        let file_bytes = ["", "-wal"].iter().map(|ending| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(ending);
+            std::fs::metadata(name).map_or(0, |metadata| metadata.len())
+        });
+        Ok(Usage { file_bytes: file_bytes.sum(), ..usage })
+    }
+
+    fn put(&self, put: &Put) -> Result<bool, StoreError> {
+        self.write(|transaction| documents::put(transaction, put))
+    }
+
+    fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
+        self.read(|transaction| documents::find(transaction, query))
+    }
+
+    fn remove(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
+        self.write(|transaction| documents::remove(transaction, query))
     }
 
     fn close(&self) {
@@ -119,6 +181,10 @@ enum Failure {
     Sqlite(rusqlite::Error),
     Store(StoreError),
     Corrupt(String),
+    /// A row of a newer format.
+    Newer(i64),
+    /// A run of this name is there.
+    Twice(String),
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -143,6 +209,12 @@ impl Failure {
         match self {
             Self::Store(error) => error,
             Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
+            Self::Newer(found) => StoreError::Newer { place, found, known: schema::SCHEMA },
+            Self::Twice(run) => StoreError::Unusable {
+                place,
+                reason: format!("run {run:?} exists already"),
+                remedy: "give every run an id of its own",
+            },
             Self::Sqlite(error) => explain(&error, place),
         }
     }

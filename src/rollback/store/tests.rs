@@ -4,9 +4,14 @@ use std::path::Path;
 
 use super::*;
 use crate::rollback::Value;
+use crate::rollback::snapshot::Packer;
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(path, Retention::default())
+}
 
 fn stores(folder: &Path) -> Vec<Box<dyn Store>> {
-    vec![Box::new(MemoryStore::new()), Box::new(SqliteStore::open(&folder.join("runs.db")).unwrap())]
+    vec![Box::new(MemoryStore::default()), Box::new(open(&folder.join("runs.db")).unwrap())]
 }
 
 fn each_store(check: impl Fn(&dyn Store)) {
@@ -18,6 +23,10 @@ fn blob(text: &str) -> Blob {
     Blob::encode(&Value::Str(text.into())).unwrap()
 }
 
+fn stored(blob: &Blob) -> Vec<u8> {
+    Packer::new().pack(&blob.whole().unwrap())
+}
+
 fn new_run(run_id: &str) -> NewRun {
     let [thread_id, pipeline, version] = ["t", "p", "v"].map(String::from);
     NewRun { thread_id, run_id: run_id.into(), pipeline, version, at: 1 }
@@ -25,14 +34,24 @@ fn new_run(run_id: &str) -> NewRun {
 
 fn begin(store: &dyn Store, run_id: &str) -> Result<i64, StoreError> {
     let first = Commit { run_id: run_id.into(), ..commit(0, 1, None) };
-    store.begin(&new_run(run_id), first).map(|(epoch, _)| epoch)
+    store.begin(&new_run(run_id), first, None).map(|(epoch, _)| epoch)
 }
 
 fn commit(epoch: i64, seq: i64, state: Option<&[(&str, &str)]>) -> Commit {
     let state = state.map(|state| state.iter().map(|(key, text)| ((*key).to_owned(), blob(text))).collect());
     let event = Event { seq, kind: "gate".into(), at: 5, body: blob("body") };
     let [thread_id, run_id, label] = ["t", "r", "before b"].map(String::from);
-    Commit { thread_id, run_id, epoch, status: Status::Running, at: 5, events: vec![event], state, label }
+    Commit {
+        thread_id,
+        run_id,
+        epoch,
+        status: Status::Running,
+        at: 5,
+        events: vec![event],
+        state,
+        label,
+        supersede_after: None,
+    }
 }
 
 #[test]
@@ -64,7 +83,7 @@ fn equal_content_is_stored_once() {
 fn a_stale_writer_writes_nothing() {
     each_store(|store| {
         let stale = begin(store, "r").unwrap();
-        let adopted = store.adopt("t").unwrap();
+        let adopted = store.adopt("t", None).unwrap();
         let error = store.commit(&commit(stale, 2, Some(&[("a", "stale")]))).unwrap_err();
         assert!(matches!(error, StoreError::LeaseLost(_)), "{error}");
         assert_eq!(store.events("r").unwrap().len(), 1);
@@ -90,7 +109,7 @@ fn what_is_not_there_is_named() {
     each_store(|store| {
         let errors = [
             store.head("nobody").unwrap_err(),
-            store.adopt("nobody").unwrap_err(),
+            store.adopt("nobody", None).unwrap_err(),
             store.events("nothing").unwrap_err(),
             store.load(99).unwrap_err(),
         ];
@@ -111,7 +130,7 @@ fn a_run_id_is_used_once() {
 #[test]
 fn a_run_begins_with_its_first_checkpoint_or_not_at_all() {
     each_store(|store| {
-        let (epoch, receipt) = store.begin(&new_run("r"), commit(0, 1, Some(&[("inputs", "x")]))).unwrap();
+        let (epoch, receipt) = store.begin(&new_run("r"), commit(0, 1, Some(&[("inputs", "x")])), None).unwrap();
         let head = store.head("t").unwrap();
         assert_eq!((head.epoch, head.checkpoint), (epoch, receipt.checkpoint));
         assert!(head.checkpoint.is_some());
@@ -121,7 +140,7 @@ fn a_run_begins_with_its_first_checkpoint_or_not_at_all() {
 #[test]
 fn a_failed_commit_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("runs.db")).unwrap();
+    let store = open(&folder.path().join("runs.db")).unwrap();
     let epoch = begin(&store, "r").unwrap();
     store.commit(&commit(epoch, 2, Some(&[("a", "x")]))).unwrap();
     let before = store.head("t").unwrap();
@@ -137,7 +156,7 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
     let path = folder.path().join("runs.db");
     let garbage = b"these are my holiday notes, not a database. ".repeat(100);
     std::fs::write(&path, &garbage).unwrap();
-    assert!(matches!(SqliteStore::open(&path), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(open(&path), Err(StoreError::Corrupt { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), garbage);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -146,12 +165,12 @@ fn a_file_that_is_no_database_is_left_as_it_is() {
 fn a_newer_format_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
-    drop(SqliteStore::open(&path).unwrap());
+    drop(open(&path).unwrap());
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute("UPDATE hagane_meta SET value = 99", []).unwrap();
     drop(raw);
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(SqliteStore::open(&path), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(open(&path), Err(StoreError::Newer { found: 99, .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -160,7 +179,7 @@ fn another_programs_file_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.db");
     rusqlite::Connection::open(&path).unwrap().execute("CREATE TABLE notes(x)", []).unwrap();
-    let error = SqliteStore::open(&path).err().unwrap();
+    let error = open(&path).err().unwrap();
     assert!(error.to_string().contains("another program"), "{error}");
 }
 
@@ -168,11 +187,11 @@ fn another_programs_file_is_left_as_it_is() {
 fn a_forged_blob_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.db");
-    let store = SqliteStore::open(&path).unwrap();
+    let store = open(&path).unwrap();
     let epoch = begin(&store, "r").unwrap();
     let receipt = store.commit(&commit(epoch, 2, Some(&[("a", "x")]))).unwrap();
     let raw = rusqlite::Connection::open(&path).unwrap();
-    raw.execute("UPDATE blobs SET stored = ?1", [blob("forged").stored()]).unwrap();
+    raw.execute("UPDATE blobs SET stored = ?1", [stored(&blob("forged"))]).unwrap();
     let state = store.load(receipt.checkpoint.unwrap()).unwrap();
     assert!(state[0].1.value().is_err());
     raw.execute("DELETE FROM blobs", []).unwrap();
@@ -183,14 +202,14 @@ fn a_forged_blob_is_damage() {
 
 #[test]
 fn a_folder_that_does_not_exist_comes_with_a_remedy() {
-    let error = SqliteStore::open(Path::new("/nonexistent/folder/runs.db")).err().unwrap();
+    let error = open(Path::new("/nonexistent/folder/runs.db")).err().unwrap();
     assert!(error.to_string().contains("create its folder"), "{error}");
 }
 
 #[test]
 fn a_closed_store_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("runs.db")).unwrap();
+    let store = open(&folder.path().join("runs.db")).unwrap();
     store.close();
     store.close();
     assert!(store.runs(1).unwrap_err().to_string().contains("closed"));

@@ -5,34 +5,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::schema::{self, SCHEMA};
 use super::{Failure, StoreError};
 
-/// The layout of tables that this version writes.
-const SCHEMA: i64 = 1;
 const BUSY: Duration = Duration::from_secs(30);
-const TABLES: &str = "
-CREATE TABLE hagane_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE threads(
-    thread_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL, run_id TEXT NOT NULL, checkpoint_id INTEGER
-) WITHOUT ROWID;
-CREATE TABLE runs(
-    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, thread_id TEXT NOT NULL, pipeline TEXT NOT NULL,
-    version TEXT NOT NULL, status TEXT NOT NULL, started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
-);
-CREATE TABLE checkpoints(
-    checkpoint_id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, label TEXT NOT NULL, at INTEGER NOT NULL
-);
-CREATE TABLE manifest(
-    checkpoint_id INTEGER NOT NULL, position INTEGER NOT NULL, key TEXT NOT NULL, address BLOB NOT NULL,
-    PRIMARY KEY (checkpoint_id, position)
-) WITHOUT ROWID;
-CREATE TABLE blobs(address BLOB PRIMARY KEY, stored BLOB NOT NULL);
-CREATE TABLE events(
-    run_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, address BLOB NOT NULL,
-    body BLOB NOT NULL, PRIMARY KEY (run_id, seq)
-) WITHOUT ROWID;
-INSERT INTO hagane_meta VALUES ('schema', 1);
-";
+
+/// What a file is before anything of it is changed.
+enum Found {
+    Nothing,
+    Current,
+    Previous,
+}
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     attempt(path).map_err(|failure| failure.at(path))
@@ -43,12 +26,9 @@ fn attempt(path: &Path) -> Result<Connection, Failure> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     // Reads only, so that a damaged, foreign or newer file stays as it is.
-    let empty = inspect(&connection, path)?;
+    let found = inspect(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if empty {
-        create(&mut connection)?;
-    }
     // A file that can be read but not written is found out here, not at the first checkpoint. SQLite opens such a file
     // without a word, and a transaction on it begins as one that reads.
     if connection.is_readonly("main")? {
@@ -58,16 +38,20 @@ fn attempt(path: &Path) -> Result<Connection, Failure> {
             remedy: "make both writable for this user, or name another file",
         }));
     }
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
-    tracing::debug!(path = %path.display(), created = empty, "checkpoint store opened");
+    if matches!(found, Found::Current) {
+        connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
+    } else {
+        make_current(&mut connection, path)?;
+    }
+    tracing::debug!(path = %path.display(), "checkpoint store opened");
     Ok(connection)
 }
 
-/// Whether the file is new. Anything else than a store of a known version is an error.
-fn inspect(connection: &Connection, path: &Path) -> Result<bool, Failure> {
+/// Anything else than a new file or a store of a known version is an error.
+fn inspect(connection: &Connection, path: &Path) -> Result<Found, Failure> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     if tables == 0 {
-        return Ok(true);
+        return Ok(Found::Nothing);
     }
     let ours = "SELECT count(*) FROM sqlite_master WHERE name = 'hagane_meta'";
     if connection.query_row(ours, [], |row| row.get::<_, i64>(0))? == 0 {
@@ -82,7 +66,8 @@ fn inspect(connection: &Connection, path: &Path) -> Result<bool, Failure> {
         found if found > SCHEMA => {
             Err(StoreError::Newer { place: path.display().to_string(), found, known: SCHEMA }.into())
         }
-        SCHEMA => Ok(false),
+        SCHEMA => Ok(Found::Current),
+        1 => Ok(Found::Previous),
         found => Err(Failure::Corrupt(format!("format {found} never existed"))),
     }
 }
@@ -91,12 +76,16 @@ fn version(connection: &Connection) -> Result<i64, Failure> {
     Ok(connection.query_row("SELECT value FROM hagane_meta WHERE key = 'schema'", [], |row| row.get(0))?)
 }
 
-/// Two processes may find the file new at the same moment; the second finds the tables there.
-fn create(connection: &mut Connection) -> Result<(), Failure> {
+/// Two processes may find the file new, or old, at the same moment; the second finds it current.
+fn make_current(connection: &mut Connection, path: &Path) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-    if tables == 0 {
-        transaction.execute_batch(TABLES)?;
+    match inspect(&transaction, path)? {
+        Found::Current => {}
+        Found::Nothing => schema::create(&transaction)?,
+        Found::Previous => {
+            schema::upgrade(&transaction)?;
+            tracing::info!(path = %path.display(), "checkpoint store of the previous format upgraded");
+        }
     }
     Ok(transaction.commit()?)
 }

@@ -2,10 +2,12 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{Event, Failure, Head, RunRecord, StateBlobs};
+use super::schema::SCHEMA;
+use super::{Event, Failure, Head, RunRecord, StateBlobs, blobs};
 use crate::rollback::snapshot::{Address, Blob};
+use crate::rollback::store::{CheckpointRecord, Listing, Usage};
 
-const RUN: &str = "run_id, thread_id, pipeline, version, status, started_at, updated_at";
+const RUN: &str = "run_id, thread_id, pipeline, version, status, started_at, updated_at, format";
 
 pub(super) fn head(transaction: &Transaction<'_>, thread_id: &str) -> Result<Head, Failure> {
     let thread = transaction
@@ -23,23 +25,26 @@ pub(super) fn head(transaction: &Transaction<'_>, thread_id: &str) -> Result<Hea
 }
 
 pub(super) fn load(transaction: &Transaction<'_>, checkpoint: i64) -> Result<StateBlobs, Failure> {
-    let known = transaction
-        .query_row("SELECT 1 FROM checkpoints WHERE checkpoint_id = ?1", [checkpoint], |_| Ok(()))
+    let format = transaction
+        .query_row("SELECT format FROM checkpoints WHERE checkpoint_id = ?1", [checkpoint], |row| row.get(0))
         .optional()?;
-    known.ok_or_else(|| Failure::unknown("checkpoint", checkpoint))?;
-    let mut statement = transaction.prepare_cached(
-        "SELECT key, address, stored FROM manifest LEFT JOIN blobs USING (address)
-         WHERE checkpoint_id = ?1 ORDER BY position",
-    )?;
+    known_format(format.ok_or_else(|| Failure::unknown("checkpoint", checkpoint))?)?;
+    let mut statement =
+        transaction.prepare_cached("SELECT key, blob FROM manifest WHERE checkpoint_id = ?1 ORDER BY position")?;
     let mut rows = statement.query([checkpoint])?;
     let mut state = Vec::new();
     while let Some(row) = rows.next()? {
         let key: String = row.get(0)?;
-        let stored: Option<Vec<u8>> = row.get(2)?;
-        let stored = stored.ok_or_else(|| Failure::Corrupt(format!("the content of {key:?} is missing")))?;
-        state.push((key, Blob::from_stored(row.get::<_, Address>(1)?, stored)));
+        let blob = blobs::load(transaction, row.get(1)?)?;
+        let blob = blob.ok_or_else(|| Failure::Corrupt(format!("the content of {key:?} is missing")))?;
+        state.push((key, blob));
     }
     Ok(state)
+}
+
+/// A row may come from a newer version that could keep the tables as they are.
+fn known_format(found: i64) -> Result<(), Failure> {
+    if found > SCHEMA { Err(Failure::Newer(found)) } else { Ok(()) }
 }
 
 pub(super) fn events(transaction: &Transaction<'_>, run_id: &str) -> Result<Vec<Event>, Failure> {
@@ -62,6 +67,7 @@ pub(super) fn runs(transaction: &Transaction<'_>, limit: u32) -> Result<Vec<RunR
 }
 
 fn run_record(row: &Row<'_>) -> Result<RunRecord, Failure> {
+    known_format(row.get(7)?)?;
     let status: String = row.get(4)?;
     Ok(RunRecord {
         run_id: row.get(0)?,
@@ -71,5 +77,40 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Failure> {
         status: status.parse().map_err(|_| Failure::Corrupt(format!("{status:?} is no status")))?,
         started_at: row.get(5)?,
         updated_at: row.get(6)?,
+    })
+}
+
+pub(super) fn checkpoints(transaction: &Transaction<'_>, listing: &Listing) -> Result<Vec<CheckpointRecord>, Failure> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT checkpoint_id, run_id, thread_id, label, at, superseded, size FROM checkpoints
+         WHERE (?1 IS NULL OR thread_id = ?1) AND (?2 IS NULL OR run_id = ?2) ORDER BY checkpoint_id DESC LIMIT ?3",
+    )?;
+    let rows = statement.query_map(rusqlite::params![listing.thread_id, listing.run_id, listing.limit], |row| {
+        Ok(CheckpointRecord {
+            checkpoint: row.get(0)?,
+            run_id: row.get(1)?,
+            thread_id: row.get(2)?,
+            label: row.get(3)?,
+            at: row.get(4)?,
+            superseded: row.get(5)?,
+            size: row.get::<_, i64>(6)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn usage(transaction: &Transaction<'_>) -> Result<Usage, Failure> {
+    let number = |sql: &str| -> Result<u64, Failure> {
+        Ok(transaction.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    };
+    Ok(Usage {
+        threads: number("SELECT count(*) FROM threads")?,
+        runs: number("SELECT count(*) FROM runs")?,
+        checkpoints: number("SELECT count(*) FROM checkpoints")?,
+        events: number("SELECT count(*) FROM events")?,
+        documents: number("SELECT count(*) FROM documents")?,
+        blobs: number("SELECT count(*) FROM blobs")?,
+        blob_bytes: number("SELECT coalesce(sum(length(stored)), 0) FROM blobs")?,
+        file_bytes: 0,
     })
 }

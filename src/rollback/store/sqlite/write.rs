@@ -1,11 +1,25 @@
-//! The two transactions that change a store.
+//! The transactions that begin, take over and continue a run.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Commit, Failure, NewRun, Receipt, StoreError};
+use super::blobs::Adder;
+use super::{Commit, Failure, NewRun, Receipt, Retention, StoreError, lease, remove};
 use crate::rollback::snapshot::Blob;
+use crate::rollback::store::failpoint;
+use crate::rollback::store::{Claim, Status};
 
-pub(super) fn begin(transaction: &Transaction<'_>, run: &NewRun) -> Result<i64, Failure> {
+pub(super) fn begin(
+    transaction: &Transaction<'_>,
+    run: &NewRun,
+    first: Commit,
+    claim: Option<&Claim>,
+    retention: &Retention,
+) -> Result<(i64, Receipt), Failure> {
+    let known = transaction.query_row("SELECT 1 FROM runs WHERE run_id = ?1", [&run.run_id], |_| Ok(())).optional()?;
+    if known.is_some() {
+        return Err(Failure::Twice(run.run_id.clone()));
+    }
+    lease::check(transaction, &run.thread_id, claim)?;
     transaction.execute(
         "INSERT INTO runs(run_id, thread_id, pipeline, version, status, started_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5)",
@@ -17,40 +31,58 @@ pub(super) fn begin(transaction: &Transaction<'_>, run: &NewRun) -> Result<i64, 
         params![run.thread_id, run.run_id],
         |row| row.get(0),
     )?;
-    Ok(epoch)
+    lease::record(transaction, &run.thread_id, claim)?;
+    failpoint::pass("begin.started");
+    let receipt = commit(transaction, &Commit { epoch, ..first }, retention)?;
+    remove::aged(transaction, retention, run.at, None, remove::BATCH)?;
+    Ok((epoch, receipt))
 }
 
-pub(super) fn commit(transaction: &Transaction<'_>, commit: &Commit) -> Result<Receipt, Failure> {
-    hold(transaction, commit)?;
-    transaction.execute(
-        "UPDATE runs SET status = ?2, updated_at = ?3 WHERE run_id = ?1",
-        params![commit.run_id, commit.status.as_str(), commit.at],
-    )?;
+pub(super) fn commit(
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    retention: &Retention,
+) -> Result<Receipt, Failure> {
+    hold(transaction, &commit.thread_id, &commit.run_id, commit.epoch)?;
+    failpoint::pass("commit.held");
+    transaction.prepare_cached("UPDATE runs SET status = ?2, updated_at = ?3 WHERE run_id = ?1")?.execute(params![
+        commit.run_id,
+        commit.status.as_str(),
+        commit.at
+    ])?;
+    lease::prolong(transaction, &commit.thread_id, commit.status == Status::Running)?;
     add_events(transaction, commit)?;
-    match &commit.state {
-        Some(state) => add_checkpoint(transaction, commit, state),
-        None => Ok(Receipt { checkpoint: None, bytes: 0 }),
+    failpoint::pass("commit.events");
+    if let Some(kept) = commit.supersede_after {
+        let sql = "UPDATE checkpoints SET superseded = 1 WHERE thread_id = ?1 AND run_id = ?2 AND checkpoint_id > ?3";
+        transaction.execute(sql, params![commit.thread_id, commit.run_id, kept])?;
     }
+    let receipt = match &commit.state {
+        Some(state) => {
+            let receipt = add_checkpoint(transaction, commit, state)?;
+            remove::beyond_newest(transaction, &commit.thread_id, retention.keep)?;
+            receipt
+        }
+        None => Receipt { checkpoint: None, bytes: 0 },
+    };
+    failpoint::pass("commit.before");
+    Ok(receipt)
 }
 
 /// Compare-and-set: the write lock is held, so an epoch that fits now fits until the end of the transaction.
-fn hold(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Failure> {
-    let holder: Option<i64> = transaction
-        .query_row(
-            "SELECT epoch FROM threads WHERE thread_id = ?1 AND run_id = ?2",
-            params![commit.thread_id, commit.run_id],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if holder == Some(commit.epoch) { Ok(()) } else { Err(StoreError::LeaseLost(commit.thread_id.clone()).into()) }
+fn hold(transaction: &Transaction<'_>, thread_id: &str, run_id: &str, epoch: i64) -> Result<(), Failure> {
+    let mut holder = transaction.prepare_cached("SELECT epoch FROM threads WHERE thread_id = ?1 AND run_id = ?2")?;
+    let holder: Option<i64> = holder.query_row(params![thread_id, run_id], |row| row.get(0)).optional()?;
+    if holder == Some(epoch) { Ok(()) } else { Err(StoreError::LeaseLost(thread_id.to_owned()).into()) }
 }
 
 fn add_events(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Failure> {
     let mut insert = transaction
         .prepare_cached("INSERT INTO events(run_id, seq, kind, at, address, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut packer = crate::rollback::snapshot::Packer::new();
     for event in &commit.events {
-        let (address, body) = (event.body.address(), event.body.stored());
-        insert.execute(params![commit.run_id, event.seq, event.kind, event.at, address, body])?;
+        let body = event.body.whole().map_err(StoreError::from)?;
+        insert.execute(params![commit.run_id, event.seq, event.kind, event.at, body.address(), packer.pack(&body)])?;
     }
     Ok(())
 }
@@ -60,21 +92,23 @@ fn add_checkpoint(
     commit: &Commit,
     state: &[(String, Blob)],
 ) -> Result<Receipt, Failure> {
-    transaction.execute(
-        "INSERT INTO checkpoints(run_id, label, at) VALUES (?1, ?2, ?3)",
-        params![commit.run_id, commit.label, commit.at],
-    )?;
-    let checkpoint = transaction.last_insert_rowid();
-    let mut blobs = transaction.prepare_cached("INSERT OR IGNORE INTO blobs(address, stored) VALUES (?1, ?2)")?;
+    let size = crate::rollback::store::length(state).map_err(StoreError::from)?;
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let mut insert = transaction
+        .prepare_cached("INSERT INTO checkpoints(run_id, label, at, thread_id, size) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let checkpoint = insert.insert(params![commit.run_id, commit.label, commit.at, commit.thread_id, size])?;
     let mut manifest = transaction
-        .prepare_cached("INSERT INTO manifest(checkpoint_id, position, key, address) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut bytes = 0;
+        .prepare_cached("INSERT INTO manifest(checkpoint_id, position, key, blob) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut adder = Adder::new(transaction);
     for (position, (key, blob)) in (0_i64..).zip(state) {
-        let added = blobs.execute(params![blob.address(), blob.stored()])?;
-        bytes += (added * blob.stored().len()) as u64;
-        manifest.execute(params![checkpoint, position, key, blob.address()])?;
+        let number = adder.add(blob)?;
+        manifest.execute(params![checkpoint, position, key, number])?;
     }
+    failpoint::pass("commit.blobs");
+    let bytes = adder.finish()?;
     transaction
-        .execute("UPDATE threads SET checkpoint_id = ?2 WHERE thread_id = ?1", params![commit.thread_id, checkpoint])?;
+        .prepare_cached("UPDATE threads SET checkpoint_id = ?2 WHERE thread_id = ?1")?
+        .execute(params![commit.thread_id, checkpoint])?;
+    failpoint::pass("commit.manifest");
     Ok(Receipt { checkpoint: Some(checkpoint), bytes })
 }

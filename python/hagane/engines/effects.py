@@ -1,0 +1,158 @@
+"""What a running stage can ask of its engine: effects that are not repeated, an idempotency key, its budget.
+
+    from hagane.engines import current_stage
+
+    async def charge(inputs):
+        stage = current_stage()
+        receipt = await stage.effect("charge", lambda key: payments.charge(inputs["card"], idempotency_key=key))
+        return {"receipt": receipt}
+
+Execution is at least once, recording exactly once: a process may die between doing a thing and recording it, so the
+thing itself is given a key by which the outside world can recognise a repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from hagane.errors import BudgetSpent, PipelineError
+
+if TYPE_CHECKING:
+    from hagane.engines.ledger import Ledger
+
+__all__ = ["StageContext", "current_stage"]
+
+_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+
+
+def current_stage() -> StageContext:
+    """Return the stage that this code runs in.
+
+    Raises:
+        PipelineError: it runs in none.
+    """
+    context = _current.get()
+    if context is None:
+        raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
+    return context
+
+
+class StageContext:
+    """One attempt of a stage, as its agent sees it.
+
+    Attributes:
+        run_id, thread_id, stage: names.
+        attempt: how often the stage was started, this start included.
+        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
+    """
+
+    def __init__(self, ledger: Ledger, *, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
+        self.run_id = run_id
+        self.thread_id = thread_id
+        self.stage = stage
+        self.attempt = attempt
+        self.idempotency_key = key
+        self._ledger = ledger
+        self._prefix = ""
+
+    def branch(self, name: str) -> StageContext:
+        """Return the same for one of several parallel agents; its effects do not mix with the others'."""
+        context = StageContext(
+            self._ledger,
+            run_id=self.run_id,
+            thread_id=self.thread_id,
+            stage=self.stage,
+            attempt=self.attempt,
+            key=f"{self.idempotency_key}:{name}",
+        )
+        context._prefix = f"{name}/"
+        return context
+
+    async def effect(self, name: str, action: Callable[[str], Any]) -> Any:
+        """Do `action` unless it is recorded as done; return its result, or the recorded one.
+
+        `action` is called with its idempotency key (text), and may be async. Its result must be something that can be
+        stored. A retry of the stage, a resume after a crash and a rollback that did not compensate the stage find it
+        recorded; after a compensation it is done anew, under a new key.
+
+        Raises:
+            SnapshotError: the result cannot be stored; the effect has happened and will be repeated.
+            StoreError: the store failed; the same.
+        """
+        place = self._prefix + name
+        return await self._ledger.once(self.stage, place, f"{self.idempotency_key}:{name}", action)
+
+    def effect_sync(self, name: str, action: Callable[[str], Any]) -> Any:
+        """`effect` for synchronous agents, which run in a thread of their own.
+
+        Raises:
+            PipelineError: called on the event loop's own thread, where it would wait for itself.
+        """
+        loop = self._ledger.loop
+        try:
+            running: Any = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is loop:
+            raise PipelineError("effect_sync was called in the event loop; use `await current_stage().effect(...)`")
+        return asyncio.run_coroutine_threadsafe(self.effect(name, action), loop).result()
+
+    def spend(self, tokens: int = 0, cost: float = 0.0) -> None:
+        """Book tokens and cost (whole units) that hagane does not see by itself.
+
+        Raises:
+            BudgetSpent: more was used than the stage or the run may use; the attempt should end.
+        """
+        left_tokens, left_cost = self.tokens_left, self.cost_left
+        self._ledger.spend(self.stage, tokens, cost)
+        if left_tokens is not None and tokens > left_tokens:
+            raise BudgetSpent(f"stage {self.stage!r} used {tokens} tokens, {left_tokens} were left")
+        if left_cost is not None and cost > left_cost:
+            raise BudgetSpent(f"stage {self.stage!r} used a cost of {cost}, {left_cost:.6f} was left")
+
+    def reserve(self, tokens: int = 0, cost: float = 0.0) -> None:
+        """See that so much is left before it is used.
+
+        Raises:
+            BudgetSpent: it is not.
+        """
+        left_tokens, left_cost = self.tokens_left, self.cost_left
+        if left_tokens is not None and left_tokens < tokens:
+            raise BudgetSpent(f"stage {self.stage!r}: {tokens} tokens are wanted, {left_tokens} are left")
+        if left_cost is not None and left_cost < cost:
+            raise BudgetSpent(f"stage {self.stage!r}: a cost of {cost} is wanted, {left_cost:.6f} is left")
+
+    @property
+    def tokens_left(self) -> int | None:
+        """Tokens that the stage may still use; None without a limit."""
+        return self._ledger.left(self.stage)[0]
+
+    @property
+    def cost_left(self) -> float | None:
+        """The same for cost."""
+        return self._ledger.left(self.stage)[1]
+
+
+def enter(context: StageContext | None) -> Any:
+    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
+    return _current.set(context)
+
+
+def leave(token: Any) -> None:
+    """Undo `enter`."""
+    _current.reset(token)
+
+
+def running_stage() -> StageContext | None:
+    """Return the stage that this code runs in, None outside."""
+    return _current.get()
+
+
+async def call_action(action: Callable[[str], Any], key: str) -> Any:
+    """Call an action with its key and await it if it is awaitable."""
+    done = action(key)
+    return await done if inspect.isawaitable(done) else done

@@ -1,0 +1,217 @@
+//! Checkpoints in PostgreSQL, for runs that any of several machines may continue.
+//!
+//! A connection that breaks is opened again, and the transaction repeated, until a budget of time is spent. A commit
+//! whose answer was lost may have happened: every write carries a token, and a repeated one finds it.
+
+mod address;
+mod blobs;
+mod documents;
+mod lease;
+mod query;
+mod remove;
+mod schema;
+mod session;
+mod tls;
+mod transact;
+mod write;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use super::recent::Recent;
+use super::{
+    CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Process, Pruned, Put, Query,
+    Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
+};
+use address::Address;
+use tls::Tls;
+use transact::Failure;
+
+/// Roots that checkpoints left behind are looked at after so many commits.
+const COLLECT_EVERY: u64 = 16;
+
+/// A store in a schema of a PostgreSQL database.
+pub struct PostgresStore {
+    address: Address,
+    tls: Tls,
+    schema: String,
+    retention: Retention,
+    /// How long a broken connection is tried again.
+    budget: Duration,
+    /// A connection must not be used on both sides of a fork.
+    owner: u32,
+    commits: AtomicU64,
+    recent: Recent,
+    /// None once it was closed.
+    open: Mutex<Option<Open>>,
+}
+
+/// A runtime of one thread, driven by whoever waits; and the connection, once there is one.
+struct Open {
+    runtime: Runtime,
+    session: Option<session::Session>,
+}
+
+impl PostgresStore {
+    /// Connects to `url` and creates the tables in `schema` if they are not there.
+    pub fn open(url: &str, schema: &str, budget: Duration, retention: Retention) -> Result<Self, StoreError> {
+        let unusable =
+            |reason: String| StoreError::Unusable { place: "PostgreSQL".into(), reason, remedy: "correct the address" };
+        if schema.is_empty() || !schema.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(unusable(format!("schema {schema:?} is no plain name of letters, digits and _")));
+        }
+        let address = address::parse(url).map_err(unusable)?;
+        let tls = Tls::new(&address).map_err(unusable)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| unusable(format!("no runtime: {error}")))?;
+        let store = Self {
+            address,
+            tls,
+            schema: schema.to_owned(),
+            retention,
+            budget,
+            owner: std::process::id(),
+            commits: AtomicU64::new(0),
+            recent: Recent::default(),
+            open: Mutex::new(Some(Open { runtime, session: None })),
+        };
+        store.write(async |session, _| schema::prepare(session, &store.schema).await)?;
+        Ok(store)
+    }
+
+    /// The address without its password.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.address.place
+    }
+
+    /// Frees what removed checkpoints left, now and then, unless somebody else does.
+    fn collect_sometimes(&self) {
+        if self.commits.fetch_add(1, Ordering::Relaxed) % COLLECT_EVERY == COLLECT_EVERY - 1 {
+            let collected = self.write(async |session, _| blobs::collect(session, false).await);
+            if let Err(error) = collected {
+                tracing::warn!(%error, "what removed checkpoints left was not freed; the next commits will try again");
+            }
+        }
+    }
+}
+
+impl Store for PostgresStore {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
+        let begun =
+            self.write(async |session, token| write::begin(session, run, &first, claim, &self.retention, token).await)?;
+        failpoint::pass("commit.after");
+        Ok(begun)
+    }
+
+    fn adopt(&self, thread_id: &str, claim: Option<&Claim>) -> Result<Head, StoreError> {
+        self.write(async |session, _| {
+            lease::check(session, thread_id, claim).await?;
+            let sql = "UPDATE threads SET epoch = epoch + 1 WHERE thread_id = $1";
+            session.run(sql, session::typed![thread_id => TEXT]).await?;
+            lease::record(session, thread_id, claim).await?;
+            query::head(session, thread_id).await
+        })
+        .inspect(|_| tracing::info!(thread = thread_id, "run taken over; who held it before can no longer write"))
+    }
+
+    fn renew(&self, thread_id: &str, epoch: i64) -> Result<i64, StoreError> {
+        self.write(async |session, _| lease::renew(session, thread_id, epoch).await)
+    }
+
+    fn release(&self, thread_id: &str, epoch: i64) -> Result<(), StoreError> {
+        self.write(async |session, _| {
+            lease::held(session, thread_id, epoch).await?;
+            lease::prolong(session, thread_id, false).await
+        })
+    }
+
+    fn lease(&self, thread_id: &str) -> Result<Option<Lease>, StoreError> {
+        self.read(async |session| {
+            query::head(session, thread_id).await?;
+            lease::find(session, thread_id).await
+        })
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
+        let receipt =
+            self.write(async |session, token| write::commit(session, commit, &self.retention, token).await)?;
+        failpoint::pass("commit.after");
+        self.collect_sometimes();
+        Ok(receipt)
+    }
+
+    fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
+        self.read(async |session| query::head(session, thread_id).await)
+    }
+
+    fn load(&self, checkpoint: i64) -> Result<StateBlobs, StoreError> {
+        self.read(async |session| query::load(session, checkpoint).await)
+    }
+
+    fn events(&self, run_id: &str) -> Result<Vec<Event>, StoreError> {
+        self.read(async |session| query::events(session, run_id).await)
+    }
+
+    fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        self.read(async |session| query::runs(session, limit).await)
+    }
+
+    fn checkpoints(&self, listing: &Listing) -> Result<Vec<CheckpointRecord>, StoreError> {
+        self.read(async |session| query::checkpoints(session, listing).await)
+    }
+
+    fn prune(&self, retention: &Retention, now: i64, thread_id: Option<&str>) -> Result<Pruned, StoreError> {
+        let removed = self.write(async |session, _| remove::prune(session, retention, now, thread_id).await)?;
+        let (blobs, bytes) = self.write(async |session, _| blobs::collect(session, true).await)?;
+        Ok(Pruned { blobs, bytes, ..removed })
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.read(async |session| query::usage(session, &self.schema).await)
+    }
+
+    fn put(&self, put: &Put) -> Result<bool, StoreError> {
+        self.write(async |session, token| documents::put(session, put, token).await)
+    }
+
+    fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
+        self.read(async |session| documents::find(session, query).await)
+    }
+
+    /// In two steps: a lost answer must not lose documents that the first step took out of everybody else's sight.
+    fn remove(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
+        let token = self.token();
+        let taken = self.write(async |session, _| documents::take(session, query, &token).await)?;
+        if !taken.is_empty()
+            && let Err(error) = self.write(async |session, _| documents::drop_taken(session, &token).await)
+        {
+            tracing::warn!(%error, "removed documents still take space");
+        }
+        Ok(taken)
+    }
+
+    fn close(&self) {
+        if self.owner == std::process::id() {
+            drop(self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
+impl Drop for PostgresStore {
+    /// In a forked child the parent's connection is leaked on purpose: closing it would end the parent's session.
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(open.take());
+        }
+    }
+}
