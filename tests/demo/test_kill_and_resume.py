@@ -201,3 +201,16 @@ def test_nothing_to_resume(demo: Demo) -> None:
         == "hagane demo: nothing to resume: there is no database .hagane/demo.sqlite; start with `hagane demo`\n"
     )
     assert list(demo.directory.iterdir()) == []
+
+
+def test_a_run_killed_before_its_last_gates_tells_them_with_the_attempt_they_judge(demo: Demo) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    while not re.match(r"report +1 +accepted", line := process.stdout.readline()):
+        assert line
+    process.kill()
+    process.communicate(timeout=30)
+    done = demo.run("--resume")
+    assert done.returncode == 0
+    judged = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("report") and " gate " in line]
+    assert judged in (["1", "2"], ["2"])

@@ -85,7 +85,8 @@ class Run:
         self.validator = validator
         self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
         self._begun = pipeline.environment.monotonic()
-        self.attempt = 0
+        # A resumed run may judge the whole before it starts anything itself.
+        self.attempt = plan.attempts[-1]
         self.failure: Exception | None = None
         self.asked: Any = None
         self._span = tracing.NO_SPAN
