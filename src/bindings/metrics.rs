@@ -22,7 +22,7 @@ mod serving;
 
 use families::{CounterFamily, GaugeFamily, HistogramFamily};
 use handles::Handles;
-use labels::{Text, texts};
+use labels::{Buckets, Description, Text, texts};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<MetricsRegistry>()?;
@@ -81,13 +81,13 @@ impl MetricsRegistry {
     }
 
     /// The counter of this name, created if new. Raises MetricError if it is or has something else already.
-    #[pyo3(signature = (name, description = Text::default(), label_names = None))]
+    #[pyo3(signature = (name, description = Description::default(), label_names = None))]
     #[pyo3(text_signature = "($self, name, description='', label_names=None)")]
     fn counter(
         &self,
         py: Python<'_>,
         name: Text,
-        description: Text,
+        description: Description,
         label_names: Option<Vec<Text>>,
     ) -> PyResult<CounterFamily> {
         let family = self.registry.counter(&name.0, &description.0, texts(label_names).as_deref());
@@ -96,13 +96,13 @@ impl MetricsRegistry {
 
     /// The gauge of this name, created if new; `multiprocess_mode` says how the values of several processes combine.
     /// Raises MetricError as `counter` does.
-    #[pyo3(signature = (name, description = Text::default(), label_names = None, multiprocess_mode = None))]
+    #[pyo3(signature = (name, description = Description::default(), label_names = None, multiprocess_mode = None))]
     #[pyo3(text_signature = "($self, name, description='', label_names=None, multiprocess_mode=None)")]
     fn gauge(
         &self,
         py: Python<'_>,
         name: Text,
-        description: Text,
+        description: Description,
         label_names: Option<Vec<Text>>,
         multiprocess_mode: Option<Text>,
     ) -> PyResult<GaugeFamily> {
@@ -112,18 +112,18 @@ impl MetricsRegistry {
     }
 
     /// The histogram of this name, created if new; `buckets` are upper bounds. Raises MetricError as `counter` does.
-    #[pyo3(signature = (name, description = Text::default(), label_names = None, buckets = None))]
+    #[pyo3(signature = (name, description = Description::default(), label_names = None, buckets = None))]
     #[pyo3(text_signature = "($self, name, description='', label_names=None, buckets=None)")]
     fn histogram(
         &self,
         py: Python<'_>,
         name: Text,
-        description: Text,
+        description: Description,
         label_names: Option<Vec<Text>>,
-        buckets: Option<Vec<f64>>,
+        buckets: Option<Buckets>,
     ) -> PyResult<HistogramFamily> {
-        let family =
-            self.registry.histogram(&name.0, &description.0, texts(label_names).as_deref(), buckets.as_deref());
+        let bounds = buckets.as_ref().map(|Buckets(bounds)| bounds.as_slice());
+        let family = self.registry.histogram(&name.0, &description.0, texts(label_names).as_deref(), bounds);
         family.map(|family| HistogramFamily(Handles::new(py, family))).map_err(metric_error)
     }
 

@@ -20,6 +20,12 @@ pub enum MetricError {
         /// The name as given.
         name: String,
     },
+    /// A counter whose name has nothing before the ending of counters.
+    #[error(
+        "a counter cannot be called \"_total\": OpenMetrics takes that ending off and nothing is left; \
+         put a name before it"
+    )]
+    NoBaseName,
     /// The label's name does not follow the exposition format, or is reserved.
     #[error("metric {metric}: label name {label:?} is not allowed: {reason}")]
     LabelName {

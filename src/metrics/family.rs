@@ -10,7 +10,7 @@ use super::cells::{Cell, Counter, Kind};
 use super::error::MetricError;
 use super::exemplars::Exemplars;
 use super::histogram::Histogram;
-use super::labels::{LabelSet, Pairs, key_of, render, resolve};
+use super::labels::{LabelSet, MOST_VALUE, Pairs, cut, cut_long_values, key_of, render_canonical, resolve};
 use super::names::{check_label_names, check_metric_name};
 use super::native::Native;
 use super::series::Series;
@@ -22,6 +22,9 @@ pub const DEFAULT_SERIES_LIMIT: usize = 10_000;
 
 /// The label value of the overflow series.
 pub const OVERFLOW: &str = "_overflow";
+
+/// A description has no more bytes; what is longer is cut there.
+pub const MOST_HELP: usize = 8192;
 
 /// What a family shares with the others of its registry.
 #[derive(Clone, Default)]
@@ -47,6 +50,8 @@ pub struct Family<C: Cell> {
     overflow: OnceLock<Arc<Series<C>>>,
     dropped: AtomicU64,
     native: AtomicBool,
+    // Whether it was said that a label's value is cut.
+    cut: AtomicBool,
     home: Home,
     // Where the shelf has the family's own record, which comes with its first series; `None` if it has no room.
     record: OnceLock<Option<u32>>,
@@ -95,6 +100,7 @@ impl<C: Cell> Family<C> {
             overflow: OnceLock::new(),
             dropped: AtomicU64::new(0),
             native: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             home,
             record: OnceLock::new(),
         };
@@ -115,11 +121,20 @@ impl<C: Cell> Family<C> {
         self.help.get().map_or("", String::as_str)
     }
 
-    /// Gives the description if there is none yet; the first one stays.
+    /// Gives the description if there is none yet; the first one stays. It is cut at `MOST_HELP` bytes.
     pub fn describe(&self, help: &str) {
-        if !help.is_empty() {
-            self.help.get_or_init(|| help.to_owned());
+        if help.is_empty() || self.help.get().is_some() {
+            return;
         }
+        if help.len() > MOST_HELP {
+            tracing::warn!(
+                target: "hagane::metrics",
+                "the description of metric {} has {} bytes and is cut to {MOST_HELP}; write a sentence or two",
+                self.name,
+                help.len(),
+            );
+        }
+        self.help.get_or_init(|| cut(help, MOST_HELP).to_owned());
     }
 
     /// The type.
@@ -157,9 +172,12 @@ impl<C: Cell> Family<C> {
         self.overflow.get().is_some_and(|overflow| Arc::ptr_eq(overflow, series))
     }
 
-    /// The series of these labels, created at zero if it is new.
+    /// The series of these labels, created at zero if it is new. A value is cut at `MOST_VALUE` bytes.
     pub fn series(&self, given: LabelSet<'_>) -> Result<Arc<Series<C>>, MetricError> {
-        let pairs = resolve(&self.name, self.label_names(), given)?;
+        let mut pairs = resolve(&self.name, self.label_names(), given)?;
+        if let Some((label, length)) = cut_long_values(&mut pairs) {
+            self.say_that_a_value_is_cut(label, length);
+        }
         let key = key_of(&pairs);
         let mut index = self.lock();
         if let Some(series) = index.get(key.as_slice()) {
@@ -180,8 +198,21 @@ impl<C: Cell> Family<C> {
 
     /// The series of these labels if it is there; creates nothing.
     pub fn find(&self, given: LabelSet<'_>) -> Result<Option<Arc<Series<C>>>, MetricError> {
-        let key = key_of(&resolve(&self.name, self.label_names(), given)?);
+        let mut pairs = resolve(&self.name, self.label_names(), given)?;
+        cut_long_values(&mut pairs);
+        let key = key_of(&pairs);
         Ok(self.lock().get(key.as_slice()).map(Arc::clone))
+    }
+
+    fn say_that_a_value_is_cut(&self, label: &str, length: usize) {
+        if !self.cut.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "hagane::metrics",
+                "metric {}: a value of label {label} has {length} bytes; values are cut to {MOST_VALUE}, and those that \
+                 begin alike are counted together. Use short values that come from a small set; this is said once",
+                self.name,
+            );
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Index<C>> {
@@ -194,7 +225,7 @@ impl<C: Cell> Family<C> {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let native =
             if self.native.load(Ordering::Relaxed) { Box::<Native>::default().into() } else { OnceLock::new() };
-        let rendered = render(pairs);
+        let rendered = render_canonical(pairs);
         let words = self.shared_words(&rendered).map_or_else(|| Words::own(C::width(&self.shape)), Words::Shared);
         let cell = C::over(&self.shape, words);
         Series { labels, rendered, cell, created, exemplars: Exemplars::default(), native }

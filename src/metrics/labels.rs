@@ -1,5 +1,7 @@
 //! From the labels of a call to the one series they name.
 
+use std::borrow::Cow;
+
 use super::cells::Kind;
 use super::error::MetricError;
 use super::names::{check_label_names, escape_label_value};
@@ -14,6 +16,9 @@ pub enum LabelSet<'a> {
     /// Values by label name; a label left out is empty, which to Prometheus is a label that is not there.
     Partial(&'a [(&'a str, &'a str)]),
 }
+
+/// A label's value has no more bytes; what is longer is cut there.
+pub const MOST_VALUE: usize = 1024;
 
 /// Label names and values in the order in which they are written.
 pub(super) type Pairs<'a> = Vec<(&'a str, &'a str)>;
@@ -42,6 +47,22 @@ pub(super) fn resolve<'a>(
             Ok(pairs)
         }
     }
+}
+
+/// Cuts values that are longer than `MOST_VALUE`; returns the name and the length of the first.
+pub(super) fn cut_long_values<'a>(pairs: &mut Pairs<'a>) -> Option<(&'a str, usize)> {
+    let mut first = None;
+    for (name, value) in pairs.iter_mut().filter(|(_, value)| value.len() > MOST_VALUE) {
+        first.get_or_insert((*name, value.len()));
+        *value = cut(value, MOST_VALUE);
+    }
+    first
+}
+
+/// The beginning of a text, at most so many bytes, no character in part.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 fn in_order<'a>(
@@ -77,27 +98,57 @@ pub(super) fn render(pairs: &[(&str, &str)]) -> String {
     rendered
 }
 
-/// Whether `text` is what `render` could have written for a metric of this type.
-pub(super) fn is_rendered(text: &str, kind: Kind) -> bool {
+/// As `render`, in the one way in which a label set is written wherever it is shown: by name, without empty labels,
+/// which to Prometheus are labels that are not there.
+pub(super) fn render_canonical(pairs: &[(&str, &str)]) -> String {
+    let mut pairs: Pairs<'_> = pairs.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
+    pairs.sort_unstable();
+    render(&pairs)
+}
+
+/// What `render_canonical` writes of the labels that `render` wrote as `text`; `None` if it is not what `render` could
+/// have written for a metric of this type.
+pub(super) fn canonical(text: &str, kind: Kind) -> Option<Cow<'_, str>> {
     let mut names: [&str; FEW] = [""; FEW];
     let (mut more, mut count) = (Vec::new(), 0);
-    let mut rest = text;
+    let (mut rest, mut last, mut in_order) = (text, "", true);
     while !rest.is_empty() {
-        let Some((name, after)) = rest.split_once("=\"") else { return false };
-        let Some(length) = escaped_length(after) else { return false };
+        let (name, length, after) = first_label(rest)?;
         match names.get_mut(count) {
             Some(place) => *place = name,
             None => more.push(name),
         }
         count += 1;
-        rest = match &after[length + 1..] {
-            "" => "",
-            more if more.len() > 1 && more.starts_with(',') => &more[1..],
-            _ => return false,
-        };
+        in_order &= last < name && length > 0;
+        (rest, last) = (after, name);
     }
     let few = names[..count.min(FEW)].iter().copied();
-    check_label_names("", kind, few.chain(more.iter().copied())).is_ok()
+    check_label_names("", kind, few.chain(more.iter().copied())).ok()?;
+    Some(if in_order { text.into() } else { sorted(text).into() })
+}
+
+/// The first label's name, the length of its value, and what follows its comma; `None` if `render` wrote no such text.
+fn first_label(text: &str) -> Option<(&str, usize, &str)> {
+    let (name, after) = text.split_once("=\"")?;
+    let length = escaped_length(after)?;
+    match &after[length + 1..] {
+        "" => Some((name, length, "")),
+        more if more.len() > 1 && more.starts_with(',') => Some((name, length, &more[1..])),
+        _ => None,
+    }
+}
+
+/// The same labels by name, the empty ones left out. Values stay as they are escaped: each has one escaped form.
+fn sorted(text: &str) -> String {
+    let (mut labels, mut rest) = (Vec::new(), text);
+    while let Some((name, length, after)) = first_label(rest) {
+        if length > 0 {
+            labels.push((name, &rest[..name.len() + length + 3]));
+        }
+        rest = after;
+    }
+    labels.sort_unstable();
+    labels.into_iter().map(|(_, label)| label).collect::<Vec<_>>().join(",")
 }
 
 /// So many label names are checked without taking memory for them.
@@ -136,20 +187,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_value_is_cut_between_two_characters_and_said_with_its_length() {
+        let long = "鋼".repeat(400);
+        let mut pairs: Pairs<'_> = vec![("a", "short"), ("b", &long), ("c", &long)];
+        assert_eq!(cut_long_values(&mut pairs), Some(("b", 1200)));
+        assert_eq!(pairs.iter().map(|(_, value)| value.len()).collect::<Vec<_>>(), [5, 1023, 1023]);
+        assert_eq!(cut_long_values(&mut pairs), None);
+    }
+
+    #[test]
     fn labels_that_nobody_rendered_are_told_apart() {
         for bad in ["a", "a=\"", "a=\"1", "a=\"1\",", "a=\"1\"b=\"2\"", "a=\"\\x\"", "a=\"\n\"", "=\"1\"", "a=\"1\"} 5"]
         {
-            assert!(!is_rendered(bad, Kind::Counter), "{bad}");
+            assert!(canonical(bad, Kind::Counter).is_none(), "{bad}");
         }
-        assert!(!is_rendered("a=\"1\",a=\"2\"", Kind::Counter));
-        assert!(!is_rendered("le=\"1\"", Kind::Histogram));
+        assert!(canonical("a=\"1\",a=\"2\"", Kind::Counter).is_none());
+        assert!(canonical("le=\"1\"", Kind::Histogram).is_none());
     }
 
     proptest! {
         #[test]
-        fn what_was_rendered_is_recognised(one in any::<String>(), other in any::<String>()) {
-            prop_assert!(is_rendered(&render(&[("a", &one), ("b", &other)]), Kind::Counter));
-            prop_assert!(is_rendered("", Kind::Counter));
+        fn labels_in_any_order_with_and_without_empty_ones_are_one_text(
+            values in proptest::collection::vec(any::<String>(), 12),
+            count in 0..12_usize,
+            turn in any::<prop::sample::Index>(),
+        ) {
+            let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+            let mut pairs: Vec<_> = names.into_iter().zip(values.iter().map(String::as_str)).take(count).collect();
+            let wanted = render_canonical(&pairs);
+            pairs.rotate_left(if count == 0 { 0 } else { turn.index(count) });
+            pairs.insert(count / 2, ("nothing", ""));
+            let rendered = render(&pairs);
+            prop_assert_eq!(canonical(&rendered, Kind::Counter).unwrap(), wanted.as_str());
+            prop_assert_eq!(canonical(&wanted, Kind::Counter).unwrap(), wanted.as_str());
+            prop_assert_eq!(render_canonical(&pairs), wanted);
         }
 
         #[test]

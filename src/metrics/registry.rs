@@ -15,6 +15,8 @@ use super::shelf::Shelf;
 /// The name of the encoder's own counter of label sets sent to an overflow series.
 pub(super) const DROPS: &str = "hagane_metrics_overflow_total";
 
+pub(super) const DROPS_HELP: &str = "Uses of label sets beyond a metric's limit, counted in its overflow series.";
+
 /// A family of any type.
 pub enum AnyFamily {
     /// Of counters.
@@ -103,8 +105,7 @@ impl Registry {
     pub fn on(limit: usize, shelf: Option<Arc<dyn Shelf>>) -> Self {
         // One series per metric: as many as there are names, which the program itself chooses.
         let home = Home { shelf: shelf.clone(), drops: None };
-        let help = "Uses of label sets beyond a metric's limit, counted in its overflow series.";
-        let drops = Family::at(home, DROPS, help, Some(&["metric".to_owned()]), (), usize::MAX);
+        let drops = Family::at(home, DROPS, DROPS_HELP, Some(&["metric".to_owned()]), (), usize::MAX);
         Self { families: AppendList::new(), claims: Mutex::default(), limit, drops: drops.ok().map(Arc::new), shelf }
     }
 
@@ -189,6 +190,9 @@ impl Registry {
         labels: Option<&[String]>,
         shape: C::Shape,
     ) -> Result<Arc<Family<C>>, MetricError> {
+        if C::KIND == Kind::Counter && name == "_total" {
+            return Err(MetricError::NoBaseName);
+        }
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         for sample in sample_names(name, C::KIND) {
             if let Some(other) = reserved_for(&sample) {
@@ -234,10 +238,16 @@ fn sample_taken(metric: &str, sample: &str, other: &str) -> MetricError {
     MetricError::SampleName { metric: metric.to_owned(), sample: sample.to_owned(), other: other.to_owned() }
 }
 
-/// The metric's own name first: a family found under it is the family itself.
+/// The metric's own name first: a family found under it is the family itself. `_created` is one of OpenMetrics'.
 pub(super) fn sample_names(name: &str, kind: Kind) -> impl Iterator<Item = String> {
-    let endings: &[&str] = if kind == Kind::Histogram { &["", "_bucket", "_sum", "_count"] } else { &[""] };
-    endings.iter().map(move |ending| format!("{name}{ending}"))
+    let endings: &[&str] = if kind == Kind::Histogram { &["_bucket", "_sum", "_count"] } else { &[] };
+    let created = match kind {
+        Kind::Counter => name.strip_suffix("_total"),
+        Kind::Gauge => None,
+        Kind::Histogram => Some(name),
+    };
+    let others = endings.iter().map(move |ending| format!("{name}{ending}"));
+    std::iter::once(name.to_owned()).chain(others).chain(created.map(|base| format!("{base}_created")))
 }
 
 #[cfg(test)]
@@ -290,5 +300,12 @@ mod tests {
         assert!(matches!(registry.histogram("u", "", None, None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter(DROPS, "", None), Err(MetricError::SampleName { .. })));
         assert!(matches!(registry.counter("t", "", None), Err(MetricError::Type { .. })));
+        assert!(matches!(registry.gauge("t_created", "", None), Err(MetricError::SampleName { .. })));
+        registry.counter("v_total", "", None).unwrap();
+        assert!(matches!(registry.gauge("v_created", "", None), Err(MetricError::SampleName { .. })));
+        registry.gauge("w_created", "", None).unwrap();
+        assert!(matches!(registry.counter("w_total", "", None), Err(MetricError::SampleName { .. })));
+        assert!(registry.gauge("w", "", None).is_ok());
+        assert!(matches!(registry.counter("_total", "", None), Err(MetricError::NoBaseName)));
     }
 }

@@ -22,12 +22,12 @@ pub struct Series<C> {
 }
 
 impl<C> Series<C> {
-    /// Label names and values, in the order in which they are written.
+    /// Label names and values, in the order of the metric's label names.
     pub fn labels(&self) -> &[(String, String)] {
         &self.labels
     }
 
-    /// `a="1",b="2"`, escaped; empty for a series without labels.
+    /// `a="1",b="2"`, escaped, by name and without empty values; empty for a series without labels.
     pub(super) fn rendered(&self) -> &str {
         &self.rendered
     }

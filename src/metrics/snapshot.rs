@@ -52,6 +52,7 @@ impl Shown for Histogram {
             bounds: Cow::Borrowed(self.bounds().as_slice()),
             cumulative: seen.cumulative,
             sum: seen.sum,
+            below_zero: seen.min < 0.0,
             exemplars: series.map(|series| series.exemplars().seen()).unwrap_or_default(),
             native: series.and_then(Series::native).map(Native::seen),
         }))

@@ -13,9 +13,15 @@ class Scrape:
         self.samples = [sample for family in self.families for sample in family.samples]
 
     def value(self, name: str, **labels: str) -> float | None:
-        found = [sample.value for sample in self.samples if (sample.name, sample.labels) == (name, labels)]
+        """As Prometheus finds it: an empty label is one that is not there."""
+        wanted = name, _present(labels)
+        found = [sample.value for sample in self.samples if (sample.name, _present(sample.labels)) == wanted]
         assert len(found) < 2, f"{name}{labels} is written {len(found)} times"
         return found[0] if found else None
 
     def names(self) -> set[str]:
         return {sample.name for sample in self.samples}
+
+
+def _present(labels: dict[str, str]) -> dict[str, str]:
+    return {label: value for label, value in labels.items() if value}

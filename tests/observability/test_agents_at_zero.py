@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -41,6 +41,29 @@ def test_a_derived_class_that_inherits_the_method_is_declared_and_its_base_is_no
     ZeroDerived()
     ZeroNamed()
     assert appeared() == {"zero-named", "ZeroDerived"}
+
+
+def test_a_derived_class_that_tracks_a_method_again_is_made_as_before_and_declared(appeared):
+    class ZeroFirst:
+        def __init__(self, name):
+            self.name = name
+
+        @metrics_tracked
+        def run(self):
+            return 1
+
+    class ZeroSecond(ZeroFirst):
+        @metrics_tracked
+        def run(self):
+            return 2
+
+    class ZeroThird(ZeroSecond):
+        @metrics_tracked
+        def run(self):
+            return 3
+
+    assert (ZeroSecond("zero-second").name, ZeroThird("zero-third").name) == ("zero-second", "zero-third")
+    assert appeared() == {"zero-second", "zero-third"}
 
 
 def test_a_name_that_a_derived_class_gives_after_its_bases_init_is_the_only_one(appeared):
@@ -154,6 +177,19 @@ def test_a_class_whose_init_nobody_writes_is_declared_by_its_name(appeared):
 
     assert appeared() == {"ZeroAnnotated"}
     assert ZeroAnnotated().run() == 1
+
+
+def test_a_named_tuple_keeps_nothing_of_it_once_it_has_run(appeared):
+    class ZeroTuple(NamedTuple):
+        size: int
+
+        @metrics_tracked
+        def run(self):
+            return self.size
+
+    assert ZeroTuple(3).run() == 3
+    assert appeared() == {"ZeroTuple"}
+    assert not [name for name in vars(ZeroTuple) if "hagane" in name]
 
 
 def test_no_class_comes_out_other_than_it_was():

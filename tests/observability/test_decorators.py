@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import logging
 import subprocess
 import sys
 import time
@@ -257,6 +259,54 @@ def test_what_is_no_function_is_refused_with_the_remedy():
         @metrics_tracked
         class Whole:
             pass
+
+
+@pytest.mark.parametrize(
+    ("thing", "remedy"),
+    [
+        (property(lambda self: 1), "put it below @property"),
+        (functools.partialmethod(print, 3), r"partialmethod\(metrics_tracked\(function\), ...\)"),
+        (5, "a function or a method, not int"),
+    ],
+)
+def test_what_does_not_run_is_refused_when_it_is_decorated(thing, remedy):
+    with pytest.raises(TypeError, match=remedy):
+        metrics_tracked(thing)
+    with pytest.raises(TypeError, match=remedy):
+        metrics_tracked(agent="d-refused")(thing)
+
+
+async def test_a_bound_method_is_its_objects_and_a_partial_is_its_functions():
+    class Bound:
+        name = "d-bound"
+
+        def run(self, x):
+            return x
+
+    async def d_partial(x, y):
+        return x + y
+
+    assert metrics_tracked(Bound().run)(1) == 1
+    assert metrics_tracked(functools.partial(Bound().run, 2))() == 2
+    assert await metrics_tracked(functools.partial(d_partial, 3))(4) == 7
+    assert [runs(agent, "success") for agent in ("d-bound", "d_partial")] == [2, 1]
+
+
+@pytest.mark.parametrize("hook", ["filter", "handler"])
+def test_what_is_hooked_to_the_log_and_raises_breaks_no_agent(monkeypatch, hook):
+    def raising(record):
+        raise RuntimeError(hook)
+
+    class Raising(logging.Handler):
+        def emit(self, record):
+            raising(record)
+
+    logger = logging.getLogger("hagane.observability")
+    monkeypatch.setattr(standard, "FAMILIES", None)
+    monkeypatch.setattr(standard, "_complained", set())
+    monkeypatch.setattr(logger, f"{hook}s", [raising if hook == "filter" else Raising()])
+    assert metrics_tracked(agent=f"d-log-{hook}")(lambda: "result")() == "result"
+    assert standard._complained
 
 
 def test_importing_the_decorator_loads_no_asyncio():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -228,6 +229,7 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path, mode):
     with pytest.raises(MetricsDirectoryError, match="chmod go-w") as refused:
         _core.MetricsRegistry(directory=tmp_path)
     assert str(tmp_path) in str(refused.value)
+    assert (refused.value.errno, "Errno None" in str(refused.value)) == (errno.EPERM, False)
     tmp_path.chmod(0o700)
     assert os.listdir(tmp_path) == []
 

@@ -37,6 +37,8 @@ def read(collector, **options):
 
 
 def sample(family, name, **labels):
+    # An empty label is one that is not there.
+    labels = {label: value for label, value in labels.items() if value}
     (found,) = [sample for sample in family.samples if (sample.name, sample.labels) == (name, labels)]
     return found
 
@@ -105,11 +107,42 @@ def test_a_histogram_with_bounds_below_zero_has_no_sum_in_openmetrics(collector)
     assert {sample.name for sample in read(collector)["change"].samples} == {"change_bucket"}
 
 
-def test_names_that_would_clash_in_openmetrics_do_not(collector):
+def test_a_histogram_that_saw_values_below_zero_has_no_sum_in_openmetrics(collector, scrape):
+    change = collector.histogram("change", "", [], buckets=(1, 10))
+    change.observe(5)
+    assert sample(read(collector)["change"], "change_sum").value == 5
+    change.observe(-1)
+    assert {sample.name for sample in read(collector)["change"].samples} == {"change_bucket"}
+    assert scrape(collector).value("change_sum") == 4
+
+
+@pytest.mark.parametrize("created", [False, True])
+def test_names_that_would_clash_in_openmetrics_do_not(collector, created):
     collector.counter("a_total", "", []).inc(1)
     collector.gauge("a", "", []).set(2)
-    families = read(collector)
+    collector.histogram("times", "", []).observe(1)
+    collector.counter("times_count_total", "", []).inc(3)
+    families = read(collector, created=created)
     assert (families["a"].type, families["a_total"].type) == ("gauge", "unknown")
+    assert (families["times"].type, families["times_count_total"].type) == ("histogram", "unknown")
+
+
+def test_names_that_openmetrics_needs_for_itself_are_refused(collector):
+    collector.counter("hits_total")
+    collector.histogram("seconds")
+    for name in ("hits_created", "seconds_created"):
+        with pytest.raises(MetricError, match=f"would write samples named {name}, which"):
+            collector.gauge(name)
+    with pytest.raises(MetricError, match='a counter cannot be called "_total"'):
+        collector.counter("_total")
+
+
+def test_what_is_no_description_and_no_bucket_is_said_with_the_remedy(collector):
+    with pytest.raises(MetricError, match=r"buckets must be numbers, upper bounds such as .* not 'abc'"):
+        collector.histogram("seconds", buckets="abc")
+    for register in (collector.counter, collector.gauge, collector.histogram):
+        with pytest.raises(MetricError, match=r"description must be text, not \['x'\]; label_names goes third"):
+            register("b", ["x"])
 
 
 def test_the_latest_exemplar_of_a_bucket_stands_beside_it(collector):

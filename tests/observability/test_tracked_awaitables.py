@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import threading
 import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -20,18 +22,6 @@ def counted(agent: str) -> tuple[int, int, int]:
 
 def in_progress(agent: str) -> float:
     return get_metrics().gauge("agent_executions_in_progress").get({"agent": agent})
-
-
-class Later:
-    """An awaitable of a sort of its own."""
-
-    extra = "its own"
-
-    def __init__(self, work):
-        self.work = work
-
-    def __await__(self):
-        return self.work().__await__()
 
 
 async def fine():
@@ -52,7 +42,6 @@ HANDED_OUT = {
     "coroutine": lambda work: work(),
     "task": lambda work: asyncio.ensure_future(work()),
     "gathered": lambda work: asyncio.gather(work()),
-    "own": Later,
 }
 
 
@@ -96,12 +85,11 @@ async def test_what_is_handed_out_is_of_the_sort_that_it_was():
         made[kind] = HANDED_OUT[kind](work)
         return made[kind]
 
-    coroutine, task, own = run("coroutine"), run("task"), run("own")
+    coroutine, task = run("coroutine"), run("task")
     assert inspect.iscoroutine(coroutine)
     assert (coroutine.__name__, coroutine.__qualname__) == ("fine", "fine")
     assert task is made["task"]
-    assert own.extra == "its own"
-    assert [await coroutine, await task, await own] == ["result"] * 3
+    assert [await coroutine, await task] == ["result"] * 2
 
 
 async def test_a_futures_exception_is_still_told_by_asyncio_if_nobody_looks(caplog):
@@ -170,19 +158,127 @@ async def test_an_asynchronous_generator_that_is_handed_out_ends_with_its_last_i
     assert (counted("later-stream"), in_progress("later-stream")) == ((1, 1, 0), 0)
 
 
-async def test_what_can_also_be_entered_is_left_as_it_is():
-    class Request(Later):
-        async def __aenter__(self):
-            return self
+class Reference:
+    """An awaitable of a sort of its own, which can be compared and awaited as often as one likes."""
 
-        async def __aexit__(self, *_):
-            return None
+    def __init__(self, value):
+        self.value = value
 
-    request = Request(fine)
+    def __await__(self):
+        yield from ()
+        return self.value
 
-    @metrics_tracked(agent="later-entered")
+    def __eq__(self, other):
+        return isinstance(other, Reference) and self.value == other.value
+
+    def __hash__(self):
+        return hash(self.value)
+
+    def __len__(self):
+        return 3
+
+
+class Request(Reference):
+    """What an HTTP client returns: a coroutine by its methods, and to be entered as well."""
+
+    def send(self, value):
+        return next(iter(self.__await__()))
+
+    def throw(self, *error):
+        raise error[0]
+
+    def close(self):
+        return None
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+
+@pytest.mark.parametrize("sort", [Reference, Request])
+async def test_an_awaitable_of_a_sort_of_its_own_is_handed_out_as_it_is_and_counts_once(sort):
+    agent = f"later-own-{sort.__name__}"
+    made = sort(4)
+
+    @metrics_tracked(agent=agent)
     def run():
-        return request
+        return made
 
-    assert run() is request
-    assert counted("later-entered") == (1, 0, 0)
+    handed = run()
+    assert (handed is made, handed == sort(4), len(handed)) == (True, True, 3)
+    assert (counted(agent), in_progress(agent)) == ((1, 0, 0), 0)
+    assert [await handed, await handed, await handed] == [4, 4, 4]
+    assert (counted(agent), in_progress(agent)) == ((1, 0, 0), 0)
+
+
+def test_a_future_of_a_thread_pool_is_followed_to_its_end():
+    gate = threading.Event()
+
+    @metrics_tracked(agent="later-threads")
+    def run(pool, work):
+        return pool.submit(work)
+
+    def failing():
+        gate.wait(60)
+        raise KeyError("x")
+
+    with ThreadPoolExecutor(1) as pool:
+        futures = [run(pool, work) for work in (failing, gate.wait, gate.wait)]
+        while_waiting = (counted("later-threads"), in_progress("later-threads"))
+        cancelled = futures[2].cancel()
+        gate.set()
+    assert (while_waiting, cancelled) == (((0, 0, 0), 3), True)
+    assert [type(future) for future in futures] == [Future] * 3
+    assert repr(futures[0].exception()) == "KeyError('x')"
+    assert (counted("later-threads"), in_progress("later-threads")) == ((1, 1, 1), 0)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_coroutine_that_nobody_awaits_warns_as_often_as_it_does_untracked(close):
+    def plain():
+        return fine()
+
+    def warned(function):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            coroutine = function()
+            if close:
+                coroutine.close()
+            del coroutine
+            gc.collect()
+        return [str(warning.message) for warning in caught]
+
+    said = warned(plain)
+    assert len(said) == (0 if close else 1)
+    assert warned(metrics_tracked(agent="later-closed")(plain)) == said
+
+
+async def test_a_coroutine_that_somebody_else_has_too_is_left_open():
+    kept = []
+
+    @metrics_tracked(agent="later-kept")
+    def run():
+        kept.append(fine())
+        return kept[0]
+
+    run().close()
+    assert await kept[0] == "result"
+
+
+async def test_closing_a_half_read_stream_closes_it():
+    closed = []
+
+    async def items():
+        try:
+            for item in range(3):
+                yield item
+        finally:
+            closed.append(True)
+
+    stream = items()
+    assert await stream.__anext__() == 0
+    handed = metrics_tracked(agent="later-half-read")(lambda: stream)()
+    await handed.aclose()
+    assert closed == [True]

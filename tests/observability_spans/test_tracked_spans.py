@@ -108,6 +108,45 @@ async def test_a_streams_span_is_current_inside_and_not_for_its_reader(spans):
     assert inside == [spans.one("invoke_agent s-stream").context.span_id] * 2
 
 
+async def test_an_override_that_calls_the_overridden_method_is_one_span(spans):
+    class Base:
+        name = "s-super"
+
+        @metrics_tracked
+        async def run(self):
+            return 1
+
+    class Derived(Base):
+        @metrics_tracked
+        async def run(self):
+            return await super().run()
+
+    assert await Derived().run() == 1
+    assert spans.one("invoke_agent s-super").parent is None
+
+
+async def test_a_stream_that_its_reader_leaves_is_no_fault(spans):
+    @metrics_tracked(agent="s-left")
+    async def stream():
+        yield 1
+        yield 2
+
+    @metrics_tracked(agent="s-left")
+    def generate():
+        yield 1
+        yield 2
+
+    started = stream()
+    async for _ in started:
+        break
+    await started.aclose()
+    for _ in generate():
+        break
+    ended = spans.named("invoke_agent s-left")
+    assert [span.status.status_code for span in ended] == [StatusCode.UNSET] * 2
+    assert all("error.type" not in span.attributes for span in ended)
+
+
 async def test_a_pipeline_opens_no_second_span(spans):
     class Tracked:
         name = "s-tracked"

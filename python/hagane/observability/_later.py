@@ -2,16 +2,20 @@
 
 `def run(self): return self._work()` over an async method has raised nothing when it returns. A coroutine and a
 generator are handed on inside one of their own sort, which behaves as it does; a future stays the very object.
+Any other awaitable is the caller's as it is, and the run ends with the call: it may be awaited never or many times, and
+nothing could stand in for it that is equal to it and of its type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import opcode
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-from hagane.observability._runs import Begin, Run, relay, relay_async
+from hagane.observability._runs import Run, relay, relay_async
 
 __all__ = ["AT_ONCE", "settled"]
 
@@ -34,21 +38,32 @@ def settled(result: Any, run: Run) -> Any:
 def _hand_over(result: Any) -> Callable[[Any, Run], Any] | None:
     kind = type(result)
     if kind is AsyncGeneratorType:
-        return _async_generator
+        # One around it that has not begun would not close it.
+        return None if _has_begun(result) else _async_generator
     if kind is GeneratorType:
         # 0x100: a coroutine of `types.coroutine`.
         return _awaitable if result.gi_code.co_flags & 0x100 else _generator
-    if not (kind is CoroutineType or hasattr(kind, "__await__")):
-        return None
-    if getattr(result, "_asyncio_future_blocking", None) is not None:
-        return _future
-    if kind is CoroutineType or all(hasattr(kind, method) for method in ("send", "throw", "close")):
+    if kind is CoroutineType:
         return _awaitable
-    # What can also be entered or iterated over is not ended by being awaited.
-    return None if hasattr(kind, "__aenter__") or hasattr(kind, "__aiter__") else _Awaitable
+    if getattr(kind, "_asyncio_future_blocking", None) is not None:
+        return _future
+    # Who hands out a future of threads or processes has loaded them.
+    concurrent = sys.modules.get("concurrent.futures")
+    return _future if concurrent is not None and isinstance(result, concurrent.Future) else None
 
 
-def _resuming(run: Run) -> Begin:
+def _has_begun(generator: Any) -> bool:
+    """Whether an asynchronous generator has been read from, or closed."""
+    frame = generator.ag_frame
+    if frame is None or frame.f_lasti < 0:
+        return frame is None
+    if (suspended := getattr(generator, "ag_suspended", None)) is not None:  # Python 3.12 and newer
+        return bool(suspended)
+    # In Python 3.11 a generator's own first instructions have been run when it is made.
+    return bool(frame.f_code.co_code[frame.f_lasti] != opcode.opmap.get("RETURN_GENERATOR"))
+
+
+def _resuming(run: Run) -> Callable[[tuple[Any, ...]], Run]:
     # Nobody may ever take it up, and then it does not go on for ever.
     run.meter.suspend(run.began)
 
@@ -61,15 +76,30 @@ def _resuming(run: Run) -> Begin:
 
 def _awaitable(awaitable: Any, run: Run) -> Any:
     resume = _resuming(run)
+    held = _Held(awaitable)
 
     async def awaited() -> Any:
         with resume(()), run.active():
-            return await awaitable
+            return await held.coroutine
 
     coroutine: Any = awaited()
     with suppress(AttributeError, TypeError):
         coroutine.__name__, coroutine.__qualname__ = awaitable.__name__, awaitable.__qualname__
     return coroutine
+
+
+class _Held:
+    """Closes a coroutine that was never begun with the one around it: only that one tells that nobody awaited it."""
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        # Two references, this object's and the call's: somebody who has a third may still await it.
+        if sys.getrefcount(self.coroutine) <= 2:
+            self.coroutine.close()
 
 
 def _generator(generator: Any, run: Run) -> Any:
@@ -89,17 +119,3 @@ def _future(future: Any, run: Run) -> Any:
 
     future.add_done_callback(ended)
     return future
-
-
-class _Awaitable:
-    """An awaitable of a sort of its own; all but being awaited is passed on to it."""
-
-    def __init__(self, inner: Any, run: Run) -> None:
-        self._inner = inner
-        self._run = run
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return _awaitable(self._inner, self._run).__await__()  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)

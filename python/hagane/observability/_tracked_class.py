@@ -18,8 +18,9 @@ from typing import Any
 
 from hagane.observability import standard
 from hagane.observability._meters import agent_name
+from hagane.observability._nesting import find_nesting
 
-__all__ = ["declare_with_class"]
+__all__ = ["declare_with_class", "look_with_class", "tidy"]
 
 _KEY = "__hagane_declares_agents__"
 _OURS = "__hagane_declares__"
@@ -30,19 +31,37 @@ def declare_with_class(namespace: dict[str, Any]) -> None:
     """Let the class whose body is `namespace` declare its agents; does nothing where that cannot be done."""
     # An exotic metaclass may refuse the name; the agent is then declared when its first run starts.
     with suppress(Exception):
+        namespace.setdefault(_KEY, _OnClass()).declares = True
+
+
+def look_with_class(namespace: dict[str, Any]) -> bool:
+    """Let the class whose body is `namespace` find out which of its runs may be part of another; whether it will."""
+    with suppress(Exception):
         namespace.setdefault(_KEY, _OnClass())
+        return True
+    return False
+
+
+def tidy(owner: Any) -> None:
+    """Take the temporary name off the class of `owner`: what makes a `NamedTuple` calls no `__set_name__`."""
+    kind = type(owner)
+    with suppress(Exception):
+        if isinstance(vars(kind).get(_KEY), _OnClass):
+            delattr(kind, _KEY)
 
 
 class _OnClass:
+    declares = False
+
     def __set_name__(self, owner: type, name: str) -> None:
         with suppress(Exception):
             delattr(owner, name)
         with suppress(Exception):
-            _follow_subclasses(owner)
-        _prepare(owner)
+            _follow_subclasses(owner, declares=self.declares)
+        _prepare(owner, declares=self.declares)
 
 
-def _follow_subclasses(owner: Any) -> None:
+def _follow_subclasses(owner: Any, *, declares: bool) -> None:
     own = vars(owner).get("__init_subclass__")
 
     def prepare(cls: Any, /, **kwargs: Any) -> None:
@@ -50,7 +69,7 @@ def _follow_subclasses(owner: Any) -> None:
             own.__get__(None, cls)(**kwargs)
         else:
             super(_holder(cls, "__init_subclass__", hook), cls).__init_subclass__(**kwargs)
-        _prepare(cls)
+        _prepare(cls, declares=declares)
 
     hook: Any = classmethod(prepare)
     owner.__init_subclass__ = hook
@@ -61,7 +80,11 @@ def _holder(kind: type, name: str, value: object) -> Any:
     return next(base for base in kind.__mro__ if vars(base).get(name) is value)
 
 
-def _prepare(cls: type) -> None:
+def _prepare(cls: type, *, declares: bool) -> None:
+    with suppress(Exception):
+        find_nesting(cls)
+    if not declares:
+        return
     with suppress(Exception):
         name = vars(cls).get("name")
         if isinstance(name, str) and name:
@@ -119,6 +142,9 @@ def _name_of_class(cls: type) -> str | None:
 def _declare_after(cls: Any, method: str) -> None:
     """Let `method` declare the agent; a class without one of its own gets one that calls the next class's."""
     own = vars(cls).get(method)
+    # A class is met twice that has a tracked method and a base with one: by its own body and as that base's subclass.
+    if own is not None and getattr(own, _OURS, None) is own:
+        return
     home = _home(cls, method)
     original: Any = None if home is None else vars(home)[method]
     inherited = getattr(cls, method, None)
@@ -153,5 +179,5 @@ def _looking_like(function: Callable[..., None], original: Any) -> Callable[...,
         wraps(original)(function)
     if original is None or original is vars(object)["__init__"]:
         function.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY)])  # type: ignore[attr-defined]
-    setattr(function, _OURS, True)
+    setattr(function, _OURS, function)
     return function

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, TypeVar, overload
 
 from hagane.observability import standard
 from hagane.observability._meters import METERS, Meter, agent_name, meter_of
-from hagane.observability._tracked_class import declare_with_class
+from hagane.observability._nesting import MARK, Nesting, look_when_called, nesting_of
+from hagane.observability._tracked_class import declare_with_class, look_with_class, tidy
 from hagane.observability._wrappers import MeterOf, wrap
 from hagane.observability.tracing import SPANS_ITSELF
 
@@ -27,12 +30,15 @@ def metrics_tracked(func: Any = None, *, agent: str | None = None) -> Any:
 
     Works on functions, methods, coroutines, generators and async generators; the result is of the same sort and has
     `__hagane_tracked__ = True`. The agent is `agent`, else the `name` of the object the method belongs to, else its
-    class; a plain function's own name. A run that raises counts as "error", one that is cancelled, interrupted or
-    left half-read as "cancelled". What a plain function returns to be awaited or iterated over (a coroutine, a future,
-    a generator) is part of its run. Where OpenTelemetry's API is loaded each run is an `invoke_agent` span. Nothing
-    that goes wrong with a metric or a span reaches the caller.
+    class; a function's own name, a bound method's object's, a `partial`'s function's. A run that raises counts as
+    "error", one that is cancelled, interrupted or left half-read as "cancelled". A coroutine, a generator, or a future
+    of asyncio or `concurrent.futures` that a plain function returns is part of its run; any other awaitable is handed
+    out as it is, and the run ends with the call. A method called within a run of the same object, for the same agent,
+    is part of that run (`super().run()`); one that calls itself counts each time. Where OpenTelemetry is used each run
+    is an `invoke_agent` span. Nothing that goes wrong with a metric or a span reaches the caller.
 
-    Raises `TypeError` for a class, and for a string, which would be a name.
+    Raises `TypeError` for what does not run (a class, a property, a `partialmethod`), and for a string, which would be
+    a name.
     The agent's series are there at 0 before its first run: when the function is decorated, or when a class that has a
     `name`, or an object, is made, subclasses included.
     """
@@ -48,12 +54,22 @@ def _decorate(func: Any, agent: str | None, namespace: dict[str, Any]) -> Any:
         raise TypeError(f"an agent's name is given by name: @metrics_tracked(agent={func!r})")
     if isinstance(func, type):
         raise TypeError(f"@metrics_tracked is for what runs: put it on a method of {func.__name__}, not on the class")
+    if isinstance(func, property):
+        raise TypeError("@metrics_tracked is for what runs: put it below @property, on the function")
+    if isinstance(func, functools.partialmethod):
+        raise TypeError("@metrics_tracked is for what runs: write partialmethod(metrics_tracked(function), ...)")
     if isinstance(func, (classmethod, staticmethod)):
         return type(func)(_decorate(func.__func__, agent, namespace))
+    if not callable(func):
+        raise TypeError(f"@metrics_tracked is for what runs: a function or a method, not {type(func).__name__}")
     in_class = _in_class_body(func, namespace)
     takes_self = next(iter(_parameters(func)), None) in ("self", "cls")
     finds = _meter_of(func, agent, in_class=in_class, takes_self=takes_self)
-    wrapper = wrap(func, finds, by_owner=takes_self and agent is None)
+    nesting: Nesting = []
+    wrapper = wrap(func, finds, nesting, by_owner=takes_self and agent is None)
+    if takes_self and (not in_class or nesting_of(func) is not None or not look_with_class(namespace)):
+        look_when_called(nesting)
+    setattr(wrapper, MARK, nesting)
     wrapper.__hagane_tracked__ = True
     wrapper.__hagane_agent__ = agent
     setattr(wrapper, SPANS_ITSELF, True)
@@ -72,7 +88,17 @@ def _in_class_body(func: Any, namespace: dict[str, Any]) -> bool:
 
 
 def _function_name(func: Any) -> str:
+    func = _inner(func)
+    if isinstance(func, MethodType):
+        return agent_name(func.__self__)
     return str(getattr(func, "__name__", type(func).__name__))
+
+
+def _inner(func: Any) -> Any:
+    """The function that a `partial` calls."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func
 
 
 def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool) -> MeterOf:
@@ -86,7 +112,10 @@ def _meter_of(func: Any, agent: str | None, *, in_class: bool, takes_self: bool)
 
     def meter(args: tuple[Any, ...]) -> Meter:
         owned = agent_name(args[0]) if args and is_owner(args[0]) else name
-        return METERS.get(owned) or meter_of(owned)
+        found = METERS.get(owned)
+        if found is None and args:
+            tidy(args[0])
+        return found or meter_of(owned)
 
     return meter
 

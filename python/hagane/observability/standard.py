@@ -8,6 +8,7 @@ Durations are seconds; labels are strings.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec
 
@@ -75,15 +76,20 @@ def _quiet(report: Callable[P, None]) -> Callable[P, None]:
 
 
 def complain_once(name: str, error: Exception) -> None:
-    """Log that the report `name` failed, unless that was said before."""
+    """Log that the report `name` failed, unless that was said before; never raises, whatever is hooked to the log."""
     if name in _complained:
         return
     _complained.add(name)
     import logging
 
-    logging.getLogger("hagane.observability").warning(
-        "%s could not write its metric (%s: %s); the program goes on, and this is said once", name, type(error), error
-    )
+    # Filters and handlers are the program's own, and it must go on though they raise.
+    with suppress(Exception):
+        logging.getLogger("hagane.observability").warning(
+            "%s could not write its metric (%s: %s); the program goes on, and this is said once",
+            name,
+            type(error),
+            error,
+        )
 
 
 @_quiet

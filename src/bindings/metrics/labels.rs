@@ -22,6 +22,42 @@ impl FromPyObject<'_, '_> for Text {
     }
 }
 
+/// What a metric is good for.
+#[derive(Default)]
+pub(super) struct Description(pub(super) String);
+
+impl FromPyObject<'_, '_> for Description {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        Text::extract(given).map(|Text(text)| Self(text)).map_err(|_| {
+            let message = format!("the description must be text, not {}; label_names goes third", shown(given));
+            raise("MetricError", message)
+        })
+    }
+}
+
+/// Upper bounds of a histogram.
+pub(super) struct Buckets(pub(super) Vec<f64>);
+
+impl FromPyObject<'_, '_> for Buckets {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        given.extract().map(Self).map_err(|_: PyErr| {
+            let message = format!("buckets must be numbers, upper bounds such as (0.1, 1, 10), not {}", shown(given));
+            raise("MetricError", message)
+        })
+    }
+}
+
+/// As `repr()` shows it, or else its type; not more of it than a line has room for.
+fn shown(given: Borrowed<'_, '_, PyAny>) -> String {
+    let text = given.repr().map(|text| text.to_string_lossy().into_owned());
+    let text = text.unwrap_or_else(|_| given.get_type().to_string());
+    text.chars().take(80).collect()
+}
+
 /// Several of them.
 pub(super) fn texts(given: Option<Vec<Text>>) -> Option<Vec<String>> {
     given.map(|texts| texts.into_iter().map(|Text(text)| text).collect())

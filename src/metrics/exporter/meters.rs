@@ -113,6 +113,7 @@ impl Answered {
             bounds: Cow::Borrowed(&SECONDS),
             cumulative: cumulative.collect(),
             sum: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
+            below_zero: false,
             exemplars: Vec::new(),
             native: None,
         }

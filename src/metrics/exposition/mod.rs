@@ -41,7 +41,7 @@ pub struct FamilySnapshot<'a> {
 /// One set of labels and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesSnapshot<'a> {
-    /// `a="1",b="2"`, escaped, as `labels::render` writes it; empty for a series without labels.
+    /// `a="1",b="2"`, as `labels::render_canonical` writes it; empty for a series without labels.
     pub labels: Cow<'a, str>,
     /// What it holds.
     pub value: Value<'a>,
@@ -67,6 +67,8 @@ pub struct HistogramValue<'a> {
     pub cumulative: Vec<u64>,
     /// The sum of the observations.
     pub sum: f64,
+    /// Whether one of them was below 0, so that the sum may have gone down.
+    pub below_zero: bool,
     /// By bucket (the last is above all bounds): an observation that stands for it. Empty if there are none at all.
     pub exemplars: Vec<Option<Exemplar>>,
     /// The same observations by size on a logarithmic scale, if the histogram asked for it.

@@ -7,6 +7,7 @@ use super::text::push_series;
 use super::{Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Value};
 use crate::metrics::cells::Kind;
 use crate::metrics::names::escape_label_value;
+use crate::metrics::registry::sample_names;
 
 /// Units that a name may end in, and so declare.
 const UNITS: [&str; 9] = ["seconds", "bytes", "ratio", "celsius", "meters", "grams", "joules", "volts", "amperes"];
@@ -16,7 +17,7 @@ const UNITS: [&str; 9] = ["seconds", "bytes", "ratio", "celsius", "meters", "gra
 pub(super) fn encode(families: &[FamilySnapshot<'_>], created: bool) -> String {
     let series: usize = families.iter().map(|family| family.series.len()).sum();
     let mut out = String::with_capacity(1024 + 128 * series);
-    let names: HashSet<&str> = families.iter().map(|family| family.name.as_ref()).collect();
+    let names: HashSet<String> = families.iter().flat_map(|family| sample_names(&family.name, family.kind)).collect();
     for family in families {
         encode_family(&mut out, family, Title::of(family, &names), created);
     }
@@ -31,14 +32,14 @@ struct Title<'a> {
 }
 
 impl<'a> Title<'a> {
-    /// A counter that does not end so, or whose shorter name another family has, is written as of unknown type: its
+    /// A counter that does not end so, or whose shorter name another family or its samples have, is written as of unknown type: its
     /// samples keep one name in every format.
-    fn of(family: &'a FamilySnapshot<'_>, names: &HashSet<&str>) -> Self {
+    fn of(family: &'a FamilySnapshot<'_>, names: &HashSet<String>) -> Self {
         let name = family.name.as_ref();
         if family.kind != Kind::Counter {
             return Self { name, kind: family.kind.as_str() };
         }
-        match name.strip_suffix("_total").filter(|base| !base.is_empty() && !names.contains(base)) {
+        match name.strip_suffix("_total").filter(|base| !base.is_empty() && !names.contains(*base)) {
             Some(base) => Self { name: base, kind: "counter" },
             None => Self { name, kind: "unknown" },
         }
@@ -86,8 +87,9 @@ fn histogram(out: &mut String, name: &str, labels: &str, value: &HistogramValue<
         let exemplar = value.exemplars.get(at).and_then(Option::as_ref);
         sample(out, name, "_bucket", labels, Some(bound), *count as f64, exemplar);
     }
-    // With observations below 0 a sum may go down, which a format with counters in it has no place for.
-    if value.bounds.first().is_none_or(|least| *least >= 0.0) {
+    // With observations below 0 a sum may go down, which a format with counters in it has no place for, and there is no
+    // count without a sum.
+    if !value.below_zero && value.bounds.first().is_none_or(|least| *least >= 0.0) {
         sample(out, name, "_count", labels, None, value.cumulative.last().copied().unwrap_or_default() as f64, None);
         sample(out, name, "_sum", labels, None, value.sum, None);
     }
@@ -138,6 +140,7 @@ mod tests {
             bounds: vec![0.5].into(),
             cumulative: vec![0, 1],
             sum: 2.0,
+            below_zero: false,
             exemplars: vec![None, Some(exemplar.clone())],
             native: None,
         };
@@ -178,12 +181,15 @@ mod tests {
     #[test]
     fn a_counter_whose_short_name_cannot_be_had_keeps_its_samples_name() {
         let registry = Registry::default();
-        for name in ["plain", "both_total", "_total"] {
+        registry.histogram("times", "", Some(&["a".to_owned()]), None).unwrap();
+        for name in ["plain", "both_total", "times_count_total", "both_created_total"] {
             registry.counter(name, "", Some(&[])).unwrap();
         }
         registry.gauge("both", "", Some(&[])).unwrap().series(LabelSet::Values(&[])).unwrap();
-        let expected = "# TYPE plain unknown\nplain 0\n# TYPE both_total unknown\nboth_total 0\n\
-                        # TYPE _total unknown\n_total 0\n# TYPE both gauge\nboth 0\n# EOF\n";
+        let expected = "# TYPE times histogram\n# TYPE plain unknown\nplain 0\n# TYPE both_total unknown\nboth_total 0\n\
+                        # TYPE times_count_total unknown\ntimes_count_total 0\n\
+                        # TYPE both_created_total unknown\nboth_created_total 0\n\
+                        # TYPE both gauge\nboth 0\n# EOF\n";
         assert_eq!(encode(&registry.snapshot().unwrap(), true), expected);
     }
 }

@@ -18,7 +18,7 @@ fn the_same_labels_are_the_same_series_however_they_are_given() {
     family.series(LabelSet::Values(&["1", "2"])).unwrap().cell.increment(1.0).unwrap();
     family.series(LabelSet::Named(&[("b", "2"), ("a", "1")])).unwrap().cell.increment(1.0).unwrap();
     family.series(LabelSet::Partial(&[("a", "1")])).unwrap();
-    assert_eq!(rendered(&family), [r#"a="1",b="2""#, r#"a="1",b="""#]);
+    assert_eq!(rendered(&family), [r#"a="1",b="2""#, r#"a="1""#]);
     assert_eq!(family.iter().next().unwrap().cell.get(), 2.0);
 }
 
@@ -35,6 +35,15 @@ fn labels_that_are_not_the_metrics_own_are_refused() {
         assert!(matches!(family.series(given), Err(MetricError::Labels { .. })));
     }
     assert_eq!(rendered(&family).len(), 0);
+}
+
+#[test]
+fn labels_are_written_by_name_whatever_their_order_in_the_program() {
+    let family = family(Some(&["b", "a", "c"]), 10);
+    family.series(LabelSet::Values(&["1", "2", ""])).unwrap();
+    assert_eq!(rendered(&family), [r#"a="2",b="1""#]);
+    let (names, values): (Vec<_>, Vec<_>) = family.iter().next().unwrap().labels().iter().cloned().unzip();
+    assert_eq!((names.join(","), values.join(",")), ("b,a,c".to_owned(), "1,2,".to_owned()));
 }
 
 #[test]

@@ -126,11 +126,43 @@ pub(super) fn cells_in(directory: &Path) -> io::Result<Vec<Cells>> {
 /// Makes the file of a process and takes its lock; a name that is taken is for the caller to change.
 pub(super) fn make(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
+    locked(File::from(openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+/// Takes a new file's lock; an error if it was removed before, as one whose owner died before it wrote anything.
+fn locked(file: File) -> io::Result<File> {
     // A reader that looks at it this very moment lets go at once; it finds nothing, as the file is still empty.
     flock(&file, FlockOperation::LockExclusive)?;
     match fstat(&file)?.st_nlink {
         0 => Err(io::Error::new(io::ErrorKind::AlreadyExists, "it was removed as empty")),
         _ => Ok(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_before_it_had_its_lock_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1-1.cells");
+        let file = File::create(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(locked(file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(make(&path).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_closed_is_no_longer_one_that_a_child_must_close() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1-1.cells");
+        drop(make(&path).unwrap());
+        let open = || Opened::open(&path, OFlags::RDONLY).unwrap().unwrap();
+        for _ in 0..2 * HELD.len() {
+            assert!(open().slot.is_some());
+        }
+        let opened = open();
+        assert!(held().contains(&opened.file.as_raw_fd()));
     }
 }

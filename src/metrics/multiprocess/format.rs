@@ -13,7 +13,7 @@
 //!
 //! | type | words after the first |
 //! |---|---|
-//! | `FAMILY` | kind, combination, openness, number of bounds; lengths of name and help; the bounds; name and help |
+//! | `FAMILY` | kind, combination, openness, closedness, number of bounds; lengths of name and help; the bounds; name and help |
 //! | `SERIES` | number of its family (the word it starts at) and length of its labels; its width; the cells; the labels |
 //! | `FOLDED` | length of a file's name; the name: what that file held is counted in this one |
 
@@ -47,6 +47,8 @@ pub(super) struct FamilyRecord<'a> {
     pub(super) name: &'a str,
     pub(super) help: &'a str,
     pub(super) open: bool,
+    /// In a totals file: whether it takes no further series.
+    pub(super) closed: bool,
     pub(super) layout: Layout<'a>,
 }
 
@@ -56,7 +58,7 @@ pub(super) fn head(used: usize, generation: u64) -> [u64; HEAD] {
 
 /// The record of a family; `None` if it is longer than a file may have it.
 pub(super) fn family(record: &FamilyRecord<'_>) -> Option<Vec<u64>> {
-    let FamilyRecord { name, help, open, layout } = record;
+    let FamilyRecord { name, help, open, closed, layout } = record;
     if name.len().max(help.len()) > MOST_TEXT || layout.bounds.len() > MOST_BOUNDS {
         return None;
     }
@@ -68,7 +70,7 @@ pub(super) fn family(record: &FamilyRecord<'_>) -> Option<Vec<u64>> {
     let combine = u64::from(layout.combine.number());
     let mut words = vec![
         0,
-        kind | combine << 8 | u64::from(*open) << 16 | (layout.bounds.len() as u64) << 32,
+        kind | combine << 8 | u64::from(*open) << 16 | u64::from(*closed) << 17 | (layout.bounds.len() as u64) << 32,
         pair(name.len(), help.len()),
     ];
     words.extend(layout.bounds.iter().map(|bound| bound.to_bits()));

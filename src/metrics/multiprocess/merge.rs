@@ -10,7 +10,7 @@ use crate::metrics::cells::{Cell, Kind, Layout};
 use crate::metrics::combine::Combine;
 use crate::metrics::family::Family;
 use crate::metrics::names::reserved_for;
-use crate::metrics::registry::{DROPS, sample_names};
+use crate::metrics::registry::{DROPS, DROPS_HELP, sample_names};
 
 /// The gauge of what could not be counted in. It is kept in the totals too: what a fold leaves out is gone for good.
 pub(super) const LEFT_OUT: &str = "hagane_multiprocess_left_out";
@@ -22,8 +22,18 @@ pub(super) struct Merged {
     pub(super) families: Vec<MergedFamily>,
     // Sample name -> the family that writes it: no two families may write the same.
     claims: HashMap<String, usize>,
-    limit: usize,
     left_out: LeftOut,
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A process that lives.
+    Living,
+    /// A dead process, whose gauges may be forgotten.
+    Dead,
+    /// The totals, whose series keep their places for ever.
+    Totals,
 }
 
 /// What was not counted in.
@@ -36,16 +46,16 @@ pub(super) struct LeftOut {
 }
 
 impl Merged {
-    /// Nothing yet; at most `limit` series per family, further ones are counted in its overflow series.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { families: Vec::new(), claims: HashMap::new(), limit, left_out: LeftOut::default() }
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { families: Vec::new(), claims: HashMap::new(), left_out: LeftOut::default() }
     }
 
     /// Counts in the families of a registry of this process.
     pub(super) fn add_family<C: Cell>(&mut self, family: &Family<C>) {
         let layout = C::layout(family.shape());
-        let record =
-            FamilyRecord { name: family.name(), help: family.help(), open: family.label_names().is_none(), layout };
+        let (name, help, open) = (family.name(), family.help(), family.label_names().is_none());
+        let record = FamilyRecord { name, help, open, closed: false, layout };
         let Some(place) = self.place(&record, layout.bounds) else { return };
         let merged = &mut self.families[place];
         for (hint, series) in family.iter().enumerate() {
@@ -55,15 +65,15 @@ impl Merged {
         }
     }
 
-    /// Counts in a file. A dead owner's gauges may be forgotten. A family that contradicts another of its name, or a
-    /// series that cannot be, costs only itself. After an error part of the file is counted: begin again without it.
-    pub(super) fn add_file(&mut self, content: &Content, dead: bool) -> Result<(), Unreadable> {
+    /// Counts in a file. A family that contradicts another of its name, or a series that cannot be, costs only itself.
+    /// After an error part of the file is counted: begin again without it.
+    pub(super) fn add_file(&mut self, content: &Content, owner: Owner) -> Result<(), Unreadable> {
         // In the order of their numbers, as in the file.
         let mut known: Vec<Known> = Vec::new();
         let mut last = 0;
         for record in content.records() {
             match record? {
-                Record::Family(family) => known.push(self.meet(&family, dead)),
+                Record::Family(family) => known.push(self.meet(&family, owner)),
                 Record::Series { family, labels, cells } => {
                     if known.get(last).is_none_or(|known| known.number != family) {
                         last = known.binary_search_by_key(&family, |known| known.number).unwrap_or(usize::MAX);
@@ -75,7 +85,10 @@ impl Merged {
                     let counted = plausible(known.kind, known.bounds, cells)
                         && known.place.is_none_or(|place| {
                             let buckets = known.buckets.as_deref();
-                            self.families[place].add(labels, known.next, cells.iter(), buckets).is_some()
+                            let merged = &mut self.families[place];
+                            let series = merged.add(labels, known.next, cells.iter(), buckets);
+                            series.filter(|_| owner == Owner::Totals).inspect(|series| merged.settle(*series));
+                            series.is_some()
                         });
                     if !counted {
                         self.left_out.series(&known.name);
@@ -89,11 +102,14 @@ impl Merged {
     }
 
     /// What is to be done with the series of a file's family.
-    fn meet(&mut self, family: &FamilyEntry<'_>, dead: bool) -> Known {
+    fn meet(&mut self, family: &FamilyEntry<'_>, owner: Owner) -> Known {
         let FamilyEntry { number, record, bounds } = family;
         let kind = record.layout.kind;
-        let forgotten = dead && kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
+        let forgotten = owner == Owner::Dead && kind == Kind::Gauge && record.layout.combine.forgets_the_dead();
         let place = self.place(record, bounds).filter(|_| !forgotten);
+        if let Some(place) = place {
+            self.families[place].closed |= owner == Owner::Totals && record.closed;
+        }
         let buckets = place.and_then(|place| self.families[place].buckets_for(bounds));
         Known { number: *number, name: record.name.to_owned(), kind, bounds: bounds.len(), place, buckets, next: 0 }
     }
@@ -121,8 +137,25 @@ impl Merged {
         }
         let place = self.families.len();
         self.claims.extend(sample_names(name, layout.kind).map(|sample| (sample, place)));
-        self.families.push(MergedFamily::new(record, bounds, self.limit));
+        self.families.push(MergedFamily::new(record, bounds));
         Some(place)
+    }
+
+    /// Sends what is beyond `limit` series, or beyond what a closed family had, to overflow series, and counts it in the
+    /// counter that says so. Returns the first metric that this happened to. Comes after all that is counted in.
+    pub(super) fn keep(&mut self, limit: usize) -> Option<String> {
+        let bounded = |family: &&mut MergedFamily| !matches!(family.name.as_str(), DROPS | LEFT_OUT);
+        let kept = self.families.iter_mut().filter(bounded).map(|family| (family.keep(limit), &family.name));
+        let dropped: Vec<(usize, String)> =
+            kept.filter(|(count, _)| *count > 0).map(|(count, name)| (count, name.clone())).collect();
+        let layout = Layout { kind: Kind::Counter, combine: Combine::default(), bounds: &[] };
+        let record = FamilyRecord { name: DROPS, help: DROPS_HELP, open: false, closed: false, layout };
+        for (count, name) in &dropped {
+            let Some(place) = self.place(&record, &[]) else { continue };
+            let labels = format!("metric=\"{name}\"");
+            let _ = self.families[place].add(labels.as_bytes(), 0, [(*count as f64).to_bits()].into_iter(), None);
+        }
+        dropped.into_iter().next().map(|(_, name)| name)
     }
 
     /// What was left out so far.
@@ -137,7 +170,7 @@ impl Merged {
             return;
         }
         let layout = Layout { kind: Kind::Gauge, combine: Combine::Sum, bounds: &[] };
-        let record = FamilyRecord { name: LEFT_OUT, help: LEFT_OUT_HELP, open: false, layout };
+        let record = FamilyRecord { name: LEFT_OUT, help: LEFT_OUT_HELP, open: false, closed: false, layout };
         let Some(place) = self.place(&record, &[]) else { return };
         for (hint, (what, count)) in [("families", families), ("series", series)].into_iter().enumerate() {
             let words = [f64::from(count).to_bits(), 1];

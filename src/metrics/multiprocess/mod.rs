@@ -20,12 +20,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rustix::io::Errno;
+
 use self::format::{FamilyRecord, SERIES_HEAD};
 use self::own::Own;
 use self::shown::{counted_files, snapshot};
 use super::cells::Layout;
 use super::error::MetricError;
 use super::exposition::FamilySnapshot;
+use super::labels::cut;
 use super::registry::Registry;
 use super::shelf::Shelf;
 
@@ -48,10 +51,9 @@ impl Directory {
         // For this user alone: whoever may write there can make the totals lie.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         if fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o022 != 0 {
-            let open = io::Error::new(io::ErrorKind::PermissionDenied, "its group or everybody may write there");
             return Err(refuse(
-                open,
-                "take that right away (chmod go-w), or name one below it, which is then made for its owner alone",
+                Errno::PERM.into(),
+                "its group or everybody may write there; take that right away (chmod go-w), or name one below it, which is then made for its owner alone",
             ));
         }
         // A program that changes its working directory later must not lose it.
@@ -75,6 +77,18 @@ impl Directory {
         files::held()
     }
 
+    fn say_too_long<T>(&self, text: &str) -> Option<T> {
+        let what = format!(
+            "names, buckets or labels that begin with {:?} are more than fit in a file ({} bytes, {} buckets), so that \
+             only this very process shows them",
+            cut(text, 100),
+            format::MOST_TEXT,
+            format::MOST_BOUNDS,
+        );
+        self.say(&self.said.too_long, &what);
+        None
+    }
+
     fn say(&self, said: &AtomicBool, what: &str) {
         if !said.swap(true, Ordering::Relaxed) {
             tracing::warn!(target: "hagane::metrics", "in {}, {what}; this is said once", self.path.display());
@@ -87,6 +101,8 @@ impl Directory {
 struct Said {
     unreadable_file: AtomicBool,
     left_out: AtomicBool,
+    closed: AtomicBool,
+    too_long: AtomicBool,
     fold: AtomicBool,
     // Only as long as it lasts.
     unreadable: AtomicBool,
@@ -94,12 +110,14 @@ struct Said {
 
 impl Shelf for Directory {
     fn family(&self, name: &str, help: &str, open: bool, layout: Layout<'_>) -> Option<u32> {
-        let record = format::family(&FamilyRecord { name, help, open, layout })?;
+        let record = format::family(&FamilyRecord { name, help, open, closed: false, layout });
+        let record = record.or_else(|| self.say_too_long(name))?;
         self.own.append(&record).and_then(|start| u32::try_from(start).ok())
     }
 
     fn series(&self, family: u32, rendered: &str, width: usize) -> Option<&'static [AtomicU64]> {
-        let start = self.own.append(&format::series(family, rendered, &vec![0; width])?)?;
+        let record = format::series(family, rendered, &vec![0; width]);
+        let start = self.own.append(&record.or_else(|| self.say_too_long(rendered))?)?;
         Some(self.own.words(start + SERIES_HEAD, width))
     }
 
@@ -116,6 +134,14 @@ impl Shelf for Directory {
         }
         if let Some(first) = &sum.merged.left_out().first {
             self.say(&self.said.left_out, &format!("{first} is left out"));
+        }
+        if let Some(metric) = &sum.closed {
+            let limit = own.limit();
+            let what = format!(
+                "{metric} has had more than {limit} series over time; those that it did not have before \
+                 are counted together under \"_overflow\". Use label values that come from a small set"
+            );
+            self.say(&self.said.closed, &what);
         }
         if !sum.dead.is_empty()
             && let Err(error) = totals::fold(&self.path, &sum.dead, own.limit())

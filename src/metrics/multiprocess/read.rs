@@ -170,7 +170,8 @@ impl Content {
         let (_, combine) = *COMBINATIONS.get(low >> 8 & 0xFF).ok_or("a combination that there is not")?;
         // The bounds are returned beside the record, because their bytes need not be aligned.
         let layout = Layout { kind, combine, bounds: &[] };
-        let record = FamilyRecord { name, help, open: low >> 16 & 1 == 1, layout };
+        let flag = |bit: usize| low >> bit & 1 == 1;
+        let record = FamilyRecord { name, help, open: flag(16), closed: flag(17), layout };
         let number = u32::try_from(at).map_err(|_| "too far away")?;
         Ok(Record::Family(Box::new(FamilyEntry { number, record, bounds })))
     }

@@ -24,6 +24,7 @@ pub(super) fn snapshot(family: MergedFamily) -> FamilySnapshot<'static> {
                 bounds: family.bounds.clone().into(),
                 cumulative: seen.cumulative,
                 sum: seen.sum,
+                below_zero: seen.min < 0.0,
                 exemplars: Vec::new(),
                 native: None,
             }))

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::files::{Cells, Opened, TOTALS, cells_in};
-use super::merge::Merged;
+use super::merge::{Merged, Owner};
 use super::read::Content;
 use super::totals;
 use crate::metrics::registry::{AnyFamily, Registry};
@@ -23,6 +23,8 @@ pub(super) struct Sum {
     pub(super) files: [usize; 2],
     /// Files that are left out, and why.
     pub(super) unreadable: Vec<String>,
+    /// A metric some of whose series are counted in its overflow series, because the totals take no more of it.
+    pub(super) closed: Option<String>,
     // Of the totals that are in it.
     generation: Option<u64>,
 }
@@ -66,7 +68,7 @@ fn attempt(
     // The newest first: where two contradict each other, the younger program is right.
     for file in files {
         if let Some(content) = totals.take_if(|totals| totals.newest() >= file.number)
-            && !sum.count_in(TOTALS, &content, false, damaged)
+            && !sum.count_in(TOTALS, &content, Owner::Totals, damaged)
         {
             return Ok(None);
         }
@@ -91,7 +93,8 @@ fn attempt(
                 Ok(None) => {}
                 Ok(Some(content)) => {
                     sum.files[usize::from(dead)] += 1;
-                    if !sum.count_in(name, &content, dead, damaged) {
+                    let owner = if dead { Owner::Dead } else { Owner::Living };
+                    if !sum.count_in(name, &content, owner, damaged) {
                         return Ok(None);
                     }
                     memory = content.into_bytes();
@@ -103,15 +106,17 @@ fn attempt(
             sum.dead.push(file);
         }
     }
-    Ok(match totals {
-        Some(totals) if !sum.count_in(TOTALS, &totals, false, damaged) => None,
-        _ => Some(sum),
-    })
+    if totals.is_some_and(|totals| !sum.count_in(TOTALS, &totals, Owner::Totals, damaged)) {
+        return Ok(None);
+    }
+    // The living and the not yet folded have no more series than they have room for; only the totals could pile up.
+    sum.closed = sum.merged.keep(usize::MAX);
+    Ok(Some(sum))
 }
 
 impl Sum {
     fn of(own: &Registry) -> Self {
-        let mut merged = Merged::new(own.limit());
+        let mut merged = Merged::new();
         for family in own.iter() {
             match family {
                 AnyFamily::Counter(family) => merged.add_family(family),
@@ -122,11 +127,11 @@ impl Sum {
         if let Some(drops) = own.drops().filter(|drops| drops.iter().next().is_some()) {
             merged.add_family(drops);
         }
-        Self { merged, generation: None, dead: Vec::new(), files: [1, 0], unreadable: Vec::new() }
+        Self { merged, generation: None, dead: Vec::new(), files: [1, 0], unreadable: Vec::new(), closed: None }
     }
 
-    fn count_in(&mut self, name: &str, content: &Content, dead: bool, damaged: &mut Vec<(String, String)>) -> bool {
-        let counted = self.merged.add_file(content, dead);
+    fn count_in(&mut self, name: &str, content: &Content, owner: Owner, damaged: &mut Vec<(String, String)>) -> bool {
+        let counted = self.merged.add_file(content, owner);
         if let Err(why) = &counted {
             damaged.push((name.to_owned(), left_out(name, why)));
         }

@@ -154,23 +154,6 @@ fn total(registry: &Registry) -> f64 {
     hits.map(|series| if let Value::Number(value, _) = series.value { value } else { 0.0 }).sum()
 }
 
-#[test]
-fn beyond_the_limit_the_series_of_all_processes_together_share_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let shared = Directory::open(directory.path()).unwrap();
-    let own = Registry::on(3, Some(shared));
-    count(&own, "hits_total", "own", 1.0);
-    for part in 0..4 {
-        let (_shared, other) = process(directory.path());
-        (0..4).for_each(|step| count(&other, "hits_total", &format!("{part}/{step}"), 1.0));
-    }
-    for _ in 0..3 {
-        let text = shown(&own);
-        assert_eq!(text.lines().filter(|line| line.starts_with("hits_total{")).count(), 4, "{text}");
-        assert!(text.contains("hits_total{path=\"_overflow\"} 14\n"), "{text}");
-    }
-}
-
 fn file_of_a_dead_process(directory: &Path) -> PathBuf {
     let (shared, dead) = process(directory);
     count(&dead, "hits_total", "/", 7.0);
@@ -234,6 +217,18 @@ fn a_fold_that_was_killed_before_it_removed_what_it_counted_counts_nothing_twice
         assert_shows(&own, &["hits_total{path=\"/\"} 22"]);
     }
     assert!(!path.exists());
+}
+
+#[test]
+fn totals_name_no_file_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_shared, own) = process(directory.path());
+    for _ in 0..5 {
+        file_of_a_dead_process(directory.path());
+        own.snapshot().unwrap();
+    }
+    let totals = totals::read(directory.path()).unwrap().unwrap();
+    assert_eq!(totals::folded(totals.as_ref()).len(), 1);
 }
 
 #[test]
@@ -326,4 +321,6 @@ fn a_file_that_can_grow_no_more_leaves_its_process_with_its_own_memory() {
 }
 
 mod contradictions;
+mod label_sets;
+mod limits;
 mod memory;

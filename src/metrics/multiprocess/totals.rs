@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, OFlags};
 
 use super::files::{Cells, FOLD_LOCK, NEW_TOTALS, Opened, TOTALS};
 use super::format::{self, GENERATION, HEAD, MOST_WORDS, NEWEST, USED, head};
-use super::merge::Merged;
+use super::merge::{Merged, Owner};
 use super::own::bytes_of;
 use super::read::{Content, Record, Unreadable};
 
@@ -43,6 +43,8 @@ pub(super) fn folded(totals: Option<&Content>) -> Vec<&str> {
 ///
 /// A file that is damaged stays where it is. Of any other all is counted in but what contradicts a younger program (a
 /// metric of another type or mode) and series that cannot be: those are gone then, and counted in a gauge of the totals.
+/// A metric's totals grow to `limit` series. Further ones are counted in its overflow series, and with the first of
+/// them it is closed: what the totals do not have shows nowhere from then on, also if a process that lives has it.
 pub(super) fn fold(directory: &Path, dead: &[Cells], limit: usize) -> io::Result<usize> {
     let refused = || io::Error::new(io::ErrorKind::InvalidInput, "totals.lock is no plain file");
     let lock = Opened::open(&directory.join(FOLD_LOCK), OFlags::RDWR | OFlags::CREATE)?.ok_or_else(refused)?;
@@ -58,17 +60,17 @@ pub(super) fn fold(directory: &Path, dead: &[Cells], limit: usize) -> io::Result
     let mut names = folded(totals.as_ref());
     names.retain(|name| fs::symlink_metadata(directory.join(name)).is_ok());
     let gone = claim(dead.iter().filter(|file| !names.contains(&file.name.as_str())).take(BATCH))?;
-    let mut merged = Merging::new(totals.as_ref(), limit);
+    let mut merged = Merging::new(totals.as_ref());
     let named = names.len();
     for Claimed { file, content, .. } in &gone {
         if let Some(content) = content.as_ref().filter(|content| content.is_whole()) {
-            merged.add(file.number, content, true);
+            merged.add(file.number, content, Owner::Dead);
             names.push(&file.name);
         }
     }
     if names.len() > named {
         let generation = totals.as_ref().map_or(0, Content::generation) + 1;
-        replace(directory, merged.finish(), &names, generation)?;
+        replace(directory, merged.finish(), limit, &names, generation)?;
     }
     remove(directory, &names, &gone);
     Ok(names.len())
@@ -82,22 +84,22 @@ struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    fn new(totals: Option<&'a Content>, limit: usize) -> Self {
-        Self { merged: Merged::new(limit), totals, newest: totals.map_or(0, Content::newest) }
+    fn new(totals: Option<&'a Content>) -> Self {
+        Self { merged: Merged::new(), totals, newest: totals.map_or(0, Content::newest) }
     }
 
-    fn add(&mut self, number: u64, content: &Content, dead: bool) {
+    fn add(&mut self, number: u64, content: &Content, owner: Owner) {
         if let Some(totals) = self.totals.take_if(|totals| totals.newest() >= number) {
-            self.add(totals.newest(), totals, false);
+            self.add(totals.newest(), totals, Owner::Totals);
         }
         self.newest = self.newest.max(number);
         // Only what is whole gets here, and that has no record which could be refused.
-        let _ = self.merged.add_file(content, dead);
+        let _ = self.merged.add_file(content, owner);
     }
 
     fn finish(mut self) -> (Merged, u64) {
         if let Some(totals) = self.totals.take() {
-            self.add(totals.newest(), totals, false);
+            self.add(totals.newest(), totals, Owner::Totals);
         }
         self.merged.say_what_is_left_out(false);
         (self.merged, self.newest)
@@ -130,12 +132,17 @@ fn claim<'a>(dead: impl Iterator<Item = &'a Cells>) -> io::Result<Vec<Claimed<'a
     Ok(claimed)
 }
 
-fn replace(directory: &Path, merged: (Merged, u64), names: &[&str], generation: u64) -> io::Result<()> {
+fn replace(directory: &Path, merged: (Merged, u64), limit: usize, names: &[&str], generation: u64) -> io::Result<()> {
     let path = directory.join(NEW_TOTALS);
     // A file left by a fold that was killed; only the holder of the lock makes one.
     let _ = fs::remove_file(&path);
-    let (merged, newest) = merged;
-    let mut words = words_of(&merged, names, generation)?;
+    let (mut merged, newest) = merged;
+    merged.keep(limit);
+    let mut words = words_of(&merged, names, generation).or_else(|_| {
+        // Longer than a file may be, so no metric takes any more series.
+        merged.keep(0);
+        words_of(&merged, names, generation)
+    })?;
     words[NEWEST] = newest;
     let mut file = File::options().write(true).create_new(true).open(&path)?;
     file.write_all(&bytes_of(&words))?;

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -17,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::descriptors::{CONNECTIONS, Descriptors};
@@ -32,13 +31,18 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Patience {
     /// For sending its request's head.
     pub(super) head: Duration,
+    /// Without taking anything of its answer.
+    pub(super) stall: Duration,
+    /// For taking its answer, once all places are taken.
+    pub(super) answer: Duration,
     /// For the whole connection.
     pub(super) all: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { head: Duration::from_secs(2), all: Duration::from_secs(30) }
+        let seconds = Duration::from_secs;
+        Self { head: seconds(2), stall: seconds(3), answer: seconds(3), all: seconds(30) }
     }
 }
 
@@ -57,12 +61,16 @@ pub(super) async fn accept(
     descriptors: Arc<Descriptors>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut open = Open::default();
+    let mut open = Open { tasks: JoinSet::new(), places: VecDeque::new(), patience: service.patience.answer };
     loop {
+        let has_place = open.has_place();
+        let next = open.next_place();
         tokio::select! {
             _ = &mut stopped => break,
             Some(_) = open.tasks.join_next(), if !open.tasks.is_empty() => {}
-            accepted = listener.accept(), if open.has_place() => match accepted {
+            // Asks again whether there is a place.
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if !has_place && next.is_some() => {}
+            accepted = listener.accept(), if has_place => match accepted {
                 Ok((stream, _)) => {
                     if open.make_place().await {
                         service.exporter.sent_away();
@@ -80,49 +88,63 @@ pub(super) async fn accept(
     let _ = timeout(CLOSE_TIMEOUT, ended).await;
 }
 
+/// When a connection's request was there, if it was.
+type Asked = Arc<OnceLock<Instant>>;
+
 /// The connections that are open.
-#[derive(Default)]
 struct Open {
     tasks: JoinSet<()>,
-    // The oldest first. Whoever has asked is let finish; the others may have to go.
-    waiting: VecDeque<(AbortHandle, Arc<AtomicBool>)>,
+    // The oldest first.
+    places: VecDeque<(AbortHandle, Asked)>,
+    /// How long one that has asked keeps its place while others wait for it.
+    patience: Duration,
 }
 
 impl Open {
     /// Whether there is a place, or someone who can be sent away for one.
     fn has_place(&mut self) -> bool {
-        self.forget_those_who_asked();
-        self.tasks.len() < CONNECTIONS || (self.tasks.len() == CONNECTIONS && !self.waiting.is_empty())
+        self.places.retain(|(task, _)| !task.is_finished());
+        self.tasks.len() < CONNECTIONS || (self.tasks.len() == CONNECTIONS && self.whom_to_send_away().is_some())
     }
 
-    fn forget_those_who_asked(&mut self) {
-        self.waiting.retain(|(task, asked)| !task.is_finished() && !asked.load(Ordering::Relaxed));
+    /// When there will be someone who can be sent away, if nobody leaves before.
+    fn next_place(&self) -> Option<Instant> {
+        let asked = self.places.iter().filter_map(|(_, asked)| asked.get());
+        asked.min().map(|earliest| *earliest + self.patience)
     }
 
-    /// Sends the oldest away that has asked nothing, if all places are taken, so that idle clients, who need no token,
-    /// cannot keep those who ask from being answered. If meanwhile all have asked, there is one more than places.
+    /// The oldest that has asked nothing; if there is none, the oldest that takes too long over its answer.
+    fn whom_to_send_away(&self) -> Option<usize> {
+        let idle = self.places.iter().position(|(_, asked)| asked.get().is_none());
+        let slow = |asked: &Asked| asked.get().is_some_and(|asked| asked.elapsed() >= self.patience);
+        idle.or_else(|| self.places.iter().position(|(_, asked)| slow(asked)))
+    }
+
+    /// Sends somebody away if all places are taken, so that clients who do not ask or do not read, who need no token,
+    /// cannot keep others from being answered. If meanwhile all have asked, there is one more than places. Returns
+    /// whether the one had asked nothing.
     async fn make_place(&mut self) -> bool {
-        self.forget_those_who_asked();
+        self.places.retain(|(task, _)| !task.is_finished());
         if self.tasks.len() < CONNECTIONS {
             return false;
         }
-        let Some((oldest, _)) = self.waiting.pop_front() else { return false };
-        oldest.abort();
+        let Some((task, asked)) = self.whom_to_send_away().and_then(|at| self.places.remove(at)) else { return false };
+        task.abort();
         // It gives its descriptor's slot back when it ends.
         self.tasks.join_next().await;
-        true
+        asked.get().is_none()
     }
 
-    fn add<F: Future<Output = ()> + Send + 'static>(&mut self, connection: impl FnOnce(Arc<AtomicBool>) -> F) {
-        let asked = Arc::new(AtomicBool::new(false));
+    fn add<F: Future<Output = ()> + Send + 'static>(&mut self, connection: impl FnOnce(Asked) -> F) {
+        let asked = Asked::default();
         let task = self.tasks.spawn(connection(Arc::clone(&asked)));
-        self.waiting.push_back((task, asked));
+        self.places.push_back((task, asked));
     }
 }
 
-async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descriptors>, asked: Arc<AtomicBool>) {
+async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descriptors>, asked: Asked) {
     let patience = service.patience;
-    let stream = Noted::new(stream, &descriptors);
+    let stream = Noted::new(stream, &descriptors, patience.stall);
     let talk = async {
         match &service.tls {
             None => speak(stream, &service, &asked).await,
@@ -137,9 +159,9 @@ async fn converse(stream: TcpStream, service: Service, descriptors: Arc<Descript
     let _ = timeout(patience.all, talk).await;
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, service: &Service, asked: &AtomicBool) {
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, service: &Service, asked: &OnceLock<Instant>) {
     let answer = service_fn(|request| {
-        asked.store(true, Ordering::Relaxed);
+        asked.get_or_init(Instant::now);
         let response = answer(&request, &service.exporter);
         async { Ok::<_, Infallible>(response) }
     });

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -74,7 +75,8 @@ fn idle_clients_give_their_places_to_one_that_asks_and_are_counted() {
     // So patient that nobody leaves by himself while this runs.
     let hour = Duration::from_secs(3600);
     let exporter = Arc::new(Exporter::new(Vec::new(), Options { own_metrics: true, ..Options::default() }));
-    let service = Service { exporter, tls: None, patience: Patience { head: hour, all: hour } };
+    let patience = Patience { head: hour, stall: hour, answer: hour, all: hour };
+    let service = Service { exporter, tls: None, patience };
     let server = serve_with(service, loopback(0)).unwrap();
     let idle: Vec<TcpStream> = (0..2 * descriptors::CONNECTIONS)
         .map(|number| {
@@ -95,6 +97,74 @@ fn idle_clients_give_their_places_to_one_that_asks_and_are_counted() {
     assert!(gone);
     idle[idle.len() - 1].set_nonblocking(true).unwrap();
     assert_eq!((&idle[idle.len() - 1]).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    close(&server);
+}
+
+/// A server with a body of many MiB, more than any socket takes in at once.
+fn with_much_to_show(patience: Patience) -> Arc<Server> {
+    let registry = Registry::default();
+    let family = registry.counter("m_total", "", Some(&["a".to_owned()])).unwrap();
+    for number in 0..9000 {
+        let value = format!("{number}{}", "x".repeat(1000));
+        family.series(crate::metrics::LabelSet::Values(&[&value])).unwrap();
+    }
+    let exporter = Arc::new(Exporter::new(vec![Arc::new(registry)], Options::default()));
+    serve_with(Service { exporter, tls: None, patience }, loopback(0)).unwrap()
+}
+
+/// A client that has asked, has the beginning of its answer, and reads no further.
+fn not_reading(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    stream
+}
+
+/// Whether the answer goes on to its end; the server ends a connection with what it had.
+fn is_whole(mut stream: TcpStream) -> bool {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).is_ok() && rest.len() > 9000 * 1000
+}
+
+#[test]
+fn whoever_has_asked_keeps_his_place_while_one_that_has_not_can_give_his() {
+    let hour = Duration::from_secs(3600);
+    let server = with_much_to_show(Patience { head: hour, stall: hour, answer: hour, all: hour });
+    let asked: Vec<TcpStream> = (1..descriptors::CONNECTIONS).map(|_| not_reading(&server)).collect();
+    let mut idle = TcpStream::connect(server.address()).unwrap();
+    idle.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let other = not_reading(&server);
+    assert_eq!(idle.read(&mut [0]).map_err(|error| error.kind()), Ok(0));
+    assert!(is_whole(asked.into_iter().next().unwrap()));
+    assert!(is_whole(other));
+    close(&server);
+}
+
+#[test]
+fn the_oldest_of_those_who_do_not_read_gives_his_place_to_one_that_asks() {
+    let hour = Duration::from_secs(3600);
+    let answer = Duration::from_millis(50);
+    let server = with_much_to_show(Patience { head: hour, stall: hour, answer, all: hour });
+    let mut asked: VecDeque<TcpStream> = (0..descriptors::CONNECTIONS).map(|_| not_reading(&server)).collect();
+    let other = not_reading(&server);
+    assert!(!is_whole(asked.pop_front().unwrap()));
+    assert!(is_whole(asked.pop_back().unwrap()));
+    assert!(is_whole(other));
+    close(&server);
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let hour = Duration::from_secs(3600);
+    let stall = Duration::from_millis(50);
+    let server = with_much_to_show(Patience { head: hour, stall, answer: hour, all: hour });
+    let stalled = not_reading(&server);
+    // Only the listener is left once it is cut off.
+    while server.descriptors.open().len() > 1 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!is_whole(stalled));
     close(&server);
 }
 

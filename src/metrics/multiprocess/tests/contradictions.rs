@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::super::format::FamilyRecord;
-use super::super::merge::Merged;
+use super::super::merge::{Merged, Owner};
 use super::super::read::Content;
 use super::super::totals::words_of;
 use super::*;
@@ -104,16 +104,16 @@ fn a_metric_that_became_another_costs_itself_and_the_rest_of_its_file_is_folded(
 
 #[test]
 fn a_name_that_no_metric_may_have_is_left_out_of_a_file() {
-    let mut merged = Merged::new(9);
+    let mut merged = Merged::new();
     let layout = Layout { kind: Kind::Counter, combine: Combine::default(), bounds: &[] };
     let mut words = format::head(0, 1).to_vec();
     for name in ["process_open_fds", "hagane_multiprocess_files", "hits_total"] {
         let number = u32::try_from(words.len()).unwrap();
-        words.extend(format::family(&FamilyRecord { name, help: "", open: false, layout }).unwrap());
+        words.extend(format::family(&FamilyRecord { name, help: "", open: false, closed: false, layout }).unwrap());
         words.extend(format::series(number, "", &[1_f64.to_bits()]).unwrap());
     }
     words[format::USED] = words.len() as u64;
-    merged.add_file(&content(&words), false).unwrap();
+    merged.add_file(&content(&words), Owner::Living).unwrap();
     assert_eq!(merged.families.iter().map(|family| family.name.as_str()).collect::<Vec<_>>(), ["hits_total"]);
 }
 
@@ -186,7 +186,9 @@ fn file(series: &[Given]) -> Vec<u64> {
         let layout = Layout { kind: *kind, combine: *combine, bounds: &bounds };
         let name = format!("{kind}_{}", combine.name());
         let number = u32::try_from(words.len()).unwrap();
-        words.extend(format::family(&FamilyRecord { name: &name, help: "", open: false, layout }).unwrap());
+        words.extend(
+            format::family(&FamilyRecord { name: &name, help: "", open: false, closed: false, layout }).unwrap(),
+        );
         words.extend(format::series(number, labels, cells).unwrap());
     }
     words[format::USED] = words.len() as u64;
@@ -199,14 +201,16 @@ proptest! {
         files in proptest::collection::vec(proptest::collection::vec(given(), 1..5), 1..6),
         limit in 1..5_usize,
     ) {
-        let mut merged = Merged::new(limit);
+        let mut merged = Merged::new();
         for series in &files {
-            merged.add_file(&content(&file(series)), false).unwrap();
+            merged.add_file(&content(&file(series)), Owner::Living).unwrap();
         }
+        merged.keep(limit);
         prop_assert!(merged.left_out().first.is_none(), "{:?}", merged.left_out());
         let words = words_of(&merged, &["1-1.cells"], 3).unwrap();
-        let mut again = Merged::new(limit);
-        again.add_file(&content(&words), false).unwrap();
+        let mut again = Merged::new();
+        again.add_file(&content(&words), Owner::Totals).unwrap();
+        prop_assert_eq!(again.keep(usize::MAX), None);
         prop_assert!(again.left_out().first.is_none(), "{:?}", again.left_out());
         let numbers = |merged: &Merged| -> Vec<(String, Vec<String>, Vec<u64>)> {
             let families = merged.families.iter();
