@@ -14,6 +14,7 @@ import pytest
 from crash_child import build
 from pipeline_helpers import Scripted, events_of, kinds, stages, started
 
+from hagane._core import Blob
 from hagane.engines import PipelineEngine
 from hagane.errors import LeaseLost, PipelineError, UnknownRun, UnknownStage
 from hagane.hitl import InterruptSignal
@@ -256,9 +257,10 @@ async def test_a_dead_process_whose_last_write_comes_late_does_not_hinder_a_resu
     before = await engine._find("t")
     head = kept.adopt("t")
     assert head.checkpoint is not None
+    late = (head.last_seq + 1, "checkpoint", 1, Blob({"stage": "z"}))
     names = {"thread_id": "t", "run_id": head.run.run_id, "label": "late"}
     kept.commit(
-        **names, epoch=head.epoch, status="running", at=1, events=[], state=list(kept.load(head.checkpoint).items())
+        **names, epoch=head.epoch, status="running", at=1, events=[late], state=list(kept.load(head.checkpoint).items())
     )
 
     async def looked_too_early(thread_id: str) -> Any:
@@ -269,6 +271,8 @@ async def test_a_dead_process_whose_last_write_comes_late_does_not_hinder_a_resu
     with pytest.raises(PipelineError, match="by somebody else"):
         await engine.resume("t")
     assert kept.lease("t") is None
+    sequence = [event["seq"] for event in engine.history(head.run.run_id)]
+    assert sequence == list(range(1, len(sequence) + 1))
 
 
 async def test_what_a_listener_hears_is_stored_before(sqlite: SqliteStore) -> None:
