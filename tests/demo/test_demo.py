@@ -59,8 +59,8 @@ def test_the_report_may_be_named_by_its_file(demo: Demo) -> None:
 SAMPLES = [
     'agent_execution_total{agent="analyse",status="success"} 3',
     'agent_execution_duration_seconds_count{agent="analyse"} 3',
-    'llm_request_total{provider="scripted",model="demo-script",status="success"} 5',
-    'llm_latency_seconds_count{provider="scripted",model="demo-script"} 5',
+    'llm_request_total{model="demo-script",provider="scripted",status="success"} 5',
+    'llm_latency_seconds_count{model="demo-script",provider="scripted"} 5',
     'pipeline_stage_duration_seconds_count{pipeline="demo",stage="analyse"} 3',
     'pipeline_stage_duration_seconds_count{pipeline="demo",stage="report"} 2',
     'hitl_approval_total{action="execute_code",status="approved"} 5',

@@ -91,7 +91,7 @@ def test_declared_models_are_there_at_zero(instrumented, model, counted, server)
     instrumented(["openai"], declare=[("openai", model)])
     from hagane.observability import get_metrics
 
-    assert f'llm_request_total{{provider="openai",model="{model}",status="success"}} 0' in (
+    assert f'llm_request_total{{model="{model}",provider="openai",status="success"}} 0' in (
         get_metrics().to_prometheus()
     )
 
@@ -109,7 +109,7 @@ def test_a_first_call_is_an_increase_because_its_series_exist_while_it_runs(serv
     server.answers = [look]
     with openai.OpenAI(api_key="k", base_url=f"{server.url}/v1") as client:
         client.chat.completions.create(model=model, messages=MESSAGES)
-    assert f'llm_request_total{{provider="127.0.0.1",model="{model}",status="success"}} 0' in seen[0]
+    assert f'llm_request_total{{model="{model}",provider="127.0.0.1",status="success"}} 0' in seen[0]
     assert counted.calls == {"success": 1}
 
 

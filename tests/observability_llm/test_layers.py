@@ -86,7 +86,7 @@ async def client(client_module: ModuleType, server, model) -> AsyncIterator[Any]
 async def test_a_client_declares_its_model_when_it_is_made(client, counted, model):
     from hagane.observability import get_metrics
 
-    series = f'llm_request_total{{provider="openai",model="{model}",status="error"}} 0'
+    series = f'llm_request_total{{model="{model}",provider="openai",status="error"}} 0'
     assert series in get_metrics().to_prometheus()
 
 
@@ -148,7 +148,7 @@ async def test_an_agents_adapter_over_agentflow_over_the_sdk_is_one_call(client,
     assert counted.calls == {}
     from hagane.observability import get_metrics
 
-    line = f'llm_tokens_total{{provider="custom",model="{adapted.model}",type="input"}} 11'
+    line = f'llm_tokens_total{{model="{adapted.model}",provider="custom",type="input"}} 11'
     assert line in get_metrics().to_prometheus()
 
 

@@ -54,7 +54,7 @@ def test_a_price_without_a_currency_is_refused():
 
 def test_a_priced_model_has_its_cost_at_zero_at_once():
     set_prices({"prov/priced-model": Price(1, 1, currency="JPY")})
-    line = 'llm_cost_total{provider="prov",model="priced-model",currency="JPY"} 0'
+    line = 'llm_cost_total{currency="JPY",model="priced-model",provider="prov"} 0'
     assert line in get_metrics().to_prometheus()
 
 
