@@ -71,7 +71,7 @@ def test_what_agentflow_counts_is_shown_from_now_on_and_from_before(order: str) 
         "with latency.time(): pass",
         "print(*show('agentflow_held'), *show('agentflow_depth'), *show('agentflow_latency_bucket'), sep='\\n')",
     )
-    before = ['agentflow_held 5', 'agentflow_held{tool="a"} 3'] if order == AFTER else []
+    before = ["agentflow_held 5", 'agentflow_held{tool="a"} 3'] if order == AFTER else []
     assert out.splitlines() == [
         *(before or ['agentflow_held{tool="a"} 1']),
         "agentflow_depth 6",
