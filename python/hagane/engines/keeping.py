@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from hagane import _core
 from hagane.engines.baselines import load_baselines, save_baselines
@@ -17,9 +17,10 @@ from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Pipeline, Run
-from hagane.engines.stored import Stored, restore
+from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
-from hagane.errors import PipelineError
+from hagane.errors import PipelineError, UnknownRun
+from hagane.observability import standard
 
 __all__ = ["RunKeeping"]
 
@@ -93,6 +94,27 @@ class RunKeeping(EngineParts):
         if checkpointer is None:
             self._need_store("resume")
         return await load_from(self, checkpointer, thread_id)
+
+    def _keep_a_waiting_run(self, thread_id: str) -> None:
+        """See that a new run does not take the place of one that waits for a person, unless it is to supersede.
+
+        Raises:
+            PipelineError: the thread's newest run waits; the message shows its request.
+        """
+        stored = self._waiting.get(thread_id)
+        if self._store is not None:
+            with suppress(UnknownRun):
+                head = self._store.head(thread_id)
+                if head.run.status == "escalated" and head.run.version == self._version():
+                    stored = restore(self, self._store, head)
+        if stored is None or stored.status != "escalated":
+            return
+        if self._config.on_conflict != "supersede":
+            told = awaiting(thread_id, stored.progress.question)
+            raise PipelineError(
+                f"{told}; or start the new run under another thread_id, or with on_conflict='supersede'"
+            )
+        standard.pipeline_waiting(self._config.name, -1)
 
     async def _take_turn(self, thread_id: str) -> Turn | None:
         """Keep other runs of this engine from the thread; in a store, leases do that."""

@@ -13,7 +13,7 @@ from hagane.engines.backoff import retry_after
 from hagane.engines.checks import Checks
 from hagane.engines.config import EngineConfig
 from hagane.engines.deadline import Deadline, OutOfTime
-from hagane.engines.ending import finished, reason_of, why
+from hagane.engines.ending import finished, why
 from hagane.engines.environment import Environment
 from hagane.engines.interrupts import is_interrupt, signal_of
 from hagane.engines.journal import Event, Journal
@@ -81,6 +81,9 @@ class Run:
         # The output that is being judged, and what was wrong with it.
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        # Whether that is what was wrong the time before.
+        self.repeated = False
+        self._fingerprint: str | None = None
         self._hook = hook
         self.validator = validator
         self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
@@ -256,6 +259,8 @@ class Run:
 
     def _decide(self, judgement: Judgement) -> _core.Action:
         self.complaint = judgement.complaint
+        self.repeated = judgement.fingerprint is not None and judgement.fingerprint == self._fingerprint
+        self._fingerprint = judgement.fingerprint
         return self.plan.judged(judgement.failures, judgement.fingerprint)
 
     # --- endings ---
@@ -266,7 +271,7 @@ class Run:
             self.journal.note("aborted", stage=stage, attempt=self.attempt, **told)
         extra = {"budget": action.budget} if action.budget else {}
         output = self.complaint.get("previous_output") if action.check is not None else None
-        await self.end(status, stage=stage, reason=reason_of(self, action), gate=told["gate"], output=output, **extra)
+        await self.end(status, stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""
