@@ -16,8 +16,14 @@ from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
+<<<<<<< HEAD
 from hagane.engines.run import Hook, Pipeline, Run
 from hagane.engines.stored import Stored, awaiting, restore
+=======
+from hagane.engines.pipeline import Pipeline
+from hagane.engines.run import Hook, Run
+from hagane.engines.stored import Stored, restore
+>>>>>>> wt-engine3
 from hagane.engines.threads import Turn
 from hagane.errors import PipelineError, UnknownRun
 from hagane.observability import standard
@@ -37,7 +43,8 @@ class RunKeeping(EngineParts):
         journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
+            if known is not None:
+                journal.take_over(known)
             self._recent[run_id] = journal
             while len(self._recent) > REMEMBERED_RUNS:
                 self._recent.popitem(last=False)
