@@ -109,7 +109,13 @@ class Journal:
     def _events(self, first: int, end: int) -> list[Event]:
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
         return [
-            {"seq": self._before + place, "type": kind, "at": at, **(bounded(body) if uncut else isolate(body)), **names}
+            {
+                "seq": self._before + place,
+                "type": kind,
+                "at": at,
+                **(bounded(body) if uncut else isolate(body)),
+                **names,
+            }
             for place, (kind, at, body, uncut) in enumerate(self._notes[first:end], first + 1)
         ]
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
-import asyncio
 from collections.abc import Callable, Sequence
->>>>>>> wt-engine3
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -16,14 +16,9 @@ from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
-<<<<<<< HEAD
-from hagane.engines.run import Hook, Pipeline, Run
-from hagane.engines.stored import Stored, awaiting, restore
-=======
 from hagane.engines.pipeline import Pipeline
 from hagane.engines.run import Hook, Run
-from hagane.engines.stored import Stored, restore
->>>>>>> wt-engine3
+from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
 from hagane.errors import PipelineError, UnknownRun
 from hagane.observability import standard

@@ -13,15 +13,9 @@ from typing import Any
 from hagane import _core
 from hagane.engines.backoff import retry_after
 from hagane.engines.deadline import Deadline, OutOfTime
-<<<<<<< HEAD
-from hagane.engines.ending import finished, why
-from hagane.engines.environment import Environment
-from hagane.engines.interrupts import is_interrupt, signal_of
-=======
 from hagane.engines.doing import do
 from hagane.engines.ending import finished
 from hagane.engines.interrupts import is_interrupt
->>>>>>> wt-engine3
 from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
@@ -50,6 +44,7 @@ class Run:
         attempt: of the stage where the run stands, from 1.
         output: the output that is being judged.
         complaint: what was wrong with it.
+        repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
         seconds: how long its agents took.
@@ -78,23 +73,12 @@ class Run:
         self.judge = Judge(pipeline, validator, journal, deadline)
         self.learn: Callable[[str, Any], Any] | None = self.judge.learner
         self.result: dict[str, Any] | None = None
-<<<<<<< HEAD
-        # The output that is being judged, and what was wrong with it.
-        self.output: dict[str, Any] = {}
-        self.complaint: dict[str, Any] = {}
-        # Whether that is what was wrong the time before.
-        self.repeated = False
-        self._fingerprint: str | None = None
-        self._hook = hook
-        self.validator = validator
-        self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
-        self._begun = pipeline.environment.monotonic()
-=======
->>>>>>> wt-engine3
         # A resumed run may judge the whole before it starts anything itself.
         self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        self.repeated = False
+        self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
         self.seconds = 0.0
@@ -186,54 +170,9 @@ class Run:
 
     # --- its beginning and its end ---
 
-<<<<<<< HEAD
-    async def _rejudge(self, stage: Stage) -> _core.Action:
-        """Judge an output that a person changed."""
-        self.failure = None
-        return self._decide(await self._judge.stage(stage, self.attempt, self.output))
-
-    def _note_output(self, stage: str, seconds: float, failure: Exception | None, failed: dict[str, Any]) -> None:
-        standard.stage_run(self.pipeline.name, stage, seconds)
-        shown: dict[str, Any] = {"stage": stage, "attempt": self.attempt, "duration_ms": seconds * 1000}
-        if failure is None:
-            branches = {"failed": failed} if failed else {}
-            self.journal.note("stage_output", **shown, verdict="ok", fields=list(self.output), **branches)
-        else:
-            told = {"type": type(failure).__name__, "message": str(failure)}
-            self.journal.note("stage_output", **shown, verdict="error", error=told)
-
-    def _note_damage(self, stage: str, failed: dict[str, Any], advice: str | None) -> None:
-        notes = {**({"failed": failed} if failed else {}), **({"advice": advice} if advice is not None else {})}
-        self.progress.notes.pop(stage, None)
-        if notes:
-            self.plan.damaged()
-            self.progress.notes[stage] = notes
-
-    async def _judge_final(self) -> _core.Action:
-        last = self.pipeline.names[-1]
-        self.output, self.failure = self.progress.outputs.get(last, {}), None
-        return self._decide(await self._judge.final(last, self.attempt, self.output, self.progress.merged()))
-
-    def _decide(self, judgement: Judgement) -> _core.Action:
-        self.complaint = judgement.complaint
-        self.repeated = judgement.fingerprint is not None and judgement.fingerprint == self._fingerprint
-        self._fingerprint = judgement.fingerprint
-        return self.plan.judged(judgement.failures, judgement.fingerprint)
-
-    # --- endings ---
-
-    async def _stop(self, action: _core.Action) -> None:
-        stage, status, told = self.stage(action).name, STOPS[action.kind], why(self, action)
-        if action.kind == "abort":
-            self.journal.note("aborted", stage=stage, attempt=self.attempt, **told)
-        extra = {"budget": action.budget} if action.budget else {}
-        output = self.complaint.get("previous_output") if action.check is not None else None
-        await self.end(status, stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)
-=======
     def _enter(self) -> None:
         self.span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
         self.ledger.opened()
->>>>>>> wt-engine3
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""

@@ -37,9 +37,7 @@ class Stage:
     `name` is the stage's name; `await execute(inputs)` runs its agents once, with no checks.
     """
 
-    def __init__(
-        self, config: StageConfig, agents: list[Any], limit: Limit | None = None
-    ) -> None:
+    def __init__(self, config: StageConfig, agents: list[Any], limit: Limit | None = None) -> None:
         self.config = config
         self.name = config.name
         self.agents = agents
