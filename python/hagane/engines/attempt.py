@@ -27,13 +27,14 @@ async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
     key = f"{journal.run_id}:{name}:{generation}"
     context = StageContext(run.ledger, journal.run_id, journal.thread_id, name, run.attempt, key)
     if progress.answers:
-        context.remaining = iter(_responses(progress.answers.get(name, [])))
+        context.answers = _answers(progress.answers.get(name, []))
     monotonic = run.pipeline.environment.monotonic
     begun = monotonic()
     try:
         work = _in_context(context, stage, given)
         return await run.deadline.bound(work, None if wall is None else wall / 1000)
     finally:
+        context.end()
         run.seconds = monotonic() - begun
         run.plan.ran(place, run.seconds)
 
@@ -59,7 +60,7 @@ def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:
     return failed if isinstance(failed, dict) else {}
 
 
-def _responses(answered: list[dict[str, Any]]) -> list[Any]:
+def _answers(answered: list[dict[str, Any]]) -> list[tuple[str | None, Any]]:
     from hagane.hitl.types import ApprovalResponse
 
-    return [ApprovalResponse(**answer["response"]) for answer in answered]
+    return [(answer.get("asked"), ApprovalResponse(**answer["response"])) for answer in answered]

@@ -9,7 +9,7 @@ from hagane import _core
 from hagane.engines.attempt import run_agents, take_failed
 from hagane.engines.deadline import OutOfTime
 from hagane.engines.ending import reason_of, why
-from hagane.engines.interrupts import is_interrupt, signal_of
+from hagane.engines.interrupts import interrupt_in, signal_of
 from hagane.engines.judge import Judgement
 from hagane.engines.prepare import STARTS
 from hagane.engines.progress import OUTPUT_KEY
@@ -71,8 +71,9 @@ async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _cor
             failed = take_failed(output, stage)
         run.check_storable(f"{OUTPUT_KEY}{name}", output)
     except Exception as error:
-        if is_interrupt(error):
-            run.asked = getattr(error, "payload", None)
+        signal = interrupt_in(error)
+        if signal is not None:
+            run.asked, run.asker = getattr(signal, "payload", None), getattr(signal, "asked_by", None)
             return run.plan.asked()
         return _failed(run, stage, error, span)
     _note_output(run, name, place, output, failed)

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from hagane.errors import BudgetSpent, PipelineError
+from hagane.hitl.asked import asked_of
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
-    from hagane.hitl.types import ApprovalResponse
+    from hagane.hitl.types import ApprovalResponse, InterruptPayload
 
 __all__ = ["StageContext", "current_stage"]
 
@@ -51,9 +52,11 @@ class StageContext:
         idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
-    # Where `interrupt()` finds the answers to the stage's questions, in their order.
-    remaining: Iterator[ApprovalResponse] = iter(())
+    # What persons answered to the stage's agents and nobody took yet: what was asked, and the answer.
+    answers: Sequence[tuple[str | None, ApprovalResponse]] = ()
     _prefix = ""
+    _asker: str | None = None
+    _is_over = False
 
     def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
         self.run_id = run_id
@@ -62,6 +65,8 @@ class StageContext:
         self.attempt = attempt
         self.idempotency_key = key
         self._ledger = ledger
+        # The context of the whole attempt, where this is that of one of several agents.
+        self._attempt = self
 
     @property
     def flow_id(self) -> str:
@@ -76,9 +81,42 @@ class StageContext:
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
         key = f"{self.idempotency_key}:{name}"
-        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
-        context._prefix = f"{name}/"
+        context = self.asking_as(name)
+        context.idempotency_key, context._prefix = key, f"{name}/"
         return context
+
+    def asking_as(self, name: str) -> StageContext:
+        """Return the same for one of several agents, whose questions are its own."""
+        key = self.idempotency_key
+        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
+        context._attempt, context._asker = self._attempt, name
+        return context
+
+    def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
+        """Give the answer that a person gave to this question of this agent, each once; see `interrupt()`."""
+        answers = self._attempt.answers
+        asked = asked_of(payload, self._asker) if answers else None
+        found = next((place for place, (known, _) in enumerate(answers) if known == asked), None)
+        if found is None:
+            return None
+        self._attempt.answers = [*answers[:found], *answers[found + 1 :]]
+        return answers[found][1]
+
+    def end(self) -> None:
+        """End the attempt: what its agents left behind can do no effects any more."""
+        self._attempt._is_over = True
+
+    def check(self) -> None:
+        """See that the attempt is not over.
+
+        Raises:
+            PipelineError: it is.
+        """
+        if self._attempt._is_over:
+            raise PipelineError(
+                f"attempt {self.attempt} of stage {self.stage!r} is over, so nothing is done in its name: its time was "
+                "spent, it was cancelled, or its agent left this work behind when it returned; await the work instead"
+            )
 
     async def effect(self, name: str, action: Callable[[str], Any]) -> Any:
         """Do `action` unless it is recorded as done; return its result, or the recorded one.
@@ -90,7 +128,9 @@ class StageContext:
         Raises:
             SnapshotError: the result cannot be stored; the effect has happened and will be repeated.
             StoreError: the store failed; the same.
+            PipelineError: the attempt is over; the effect was not done, or if it was under way, not recorded.
         """
+        self.check()
         place = self._prefix + name
         return await self._ledger.once(self.stage, place, f"{self.idempotency_key}:{name}", action)
 
@@ -98,8 +138,9 @@ class StageContext:
         """`effect` for synchronous agents, which run in a thread of their own.
 
         Raises:
-            PipelineError: called on the event loop's own thread, where it would wait for itself.
+            PipelineError: called on the event loop's own thread, where it would wait for itself; and as `effect`.
         """
+        self.check()
         loop = self._ledger.loop
         try:
             running: Any = asyncio.get_running_loop()

@@ -28,6 +28,7 @@ class Ledger:
         self._journal = journal
         self._busy: set[tuple[str, str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -40,6 +41,10 @@ class Ledger:
         """Note the loop in which the run is driven."""
         self._loop = asyncio.get_running_loop()
 
+    def close(self) -> None:
+        """Record nothing any more: the run stops here, whatever its agents left behind."""
+        self._is_closed = True
+
     async def once(self, stage: str, name: str, key: str, action: Callable[[str], Any]) -> Any:
         """Do `action` and record its result, or give the recorded one; see `StageContext.effect`."""
         recorded = self._progress.effects.get(stage, {})
@@ -50,8 +55,14 @@ class Ledger:
                 f"stage {stage!r}: effect {name!r} is under way already; give effects names that differ"
             )
         self._busy.add((stage, name))
+        generation = self._plan.generation(self._places[stage])
         try:
             result = await call_action(action, key)
+            if self._is_closed or generation != self._plan.generation(self._places[stage]):
+                raise PipelineError(
+                    f"stage {stage!r}: effect {name!r} was done when the run had stopped or undone the stage; it is not "
+                    f"recorded (its idempotency key was {key!r})"
+                )
             await self._record(stage, name, result)
         finally:
             self._busy.discard((stage, name))

@@ -47,6 +47,7 @@ class Run:
         repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
+        asker: which of its several agents.
         seconds: how long its agents took.
         broken: why a fallback could not be made.
         learn: what is told accepted outputs, by stage and output.
@@ -81,6 +82,7 @@ class Run:
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
+        self.asker: str | None = None
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
@@ -176,6 +178,7 @@ class Run:
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""
+        self.ledger.close()
         report = None
         if status in ("success", "partial"):
             try:
@@ -193,6 +196,7 @@ class Run:
 
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
+        self.ledger.close()
         asked = self.progress.question and is_interrupt(error)
         if not asked and not isinstance(error, StoreError):
             self._interrupted(error)
