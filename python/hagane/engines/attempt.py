@@ -44,10 +44,8 @@ async def _in_context(context: StageContext, stage: Stage, given: dict[str, Any]
     model_usage.set(context.book)
     give_answers(context)
     # The inputs are the stage's own already; an `execute` of somebody else's is called instead.
-    return await (stage.execute_on(given) if stage.is_plain else _executed(stage, given))
-
-
-async def _executed(stage: Stage, given: dict[str, Any]) -> dict[str, Any]:
+    if type(stage) is Stage and "execute" not in stage.__dict__:
+        return await stage.execute_on(given)
     return as_dict(await stage.execute(given))
 
 

@@ -14,31 +14,55 @@ from hagane.engines.judge import Judgement
 from hagane.engines.prepare import STARTS
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.stage import Stage
-from hagane.engines.undo import compensate
+from hagane.engines.undo import CompensationFailed, compensate
 from hagane.observability import standard, tracing
 
 if TYPE_CHECKING:
-    from hagane.engines.run import Run
+    from hagane.engines.run import Hook, Run
 
-__all__ = ["do"]
+__all__ = ["perform"]
 
 STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
 
 
-async def do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
+async def perform(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
     """Do an action of this kind that was prepared; what the plan says then, None if the run has ended.
 
     Raises:
         InterruptSignal: a person has to decide something.
-        OutOfTime: the run's time is spent.
-        CompensationFailed: what a stage did could not be undone.
     """
-    if kind in STARTS:
-        return await (_run_stage(run, action, run.span) if run.span is tracing.NO_SPAN else _in_span(run, action))
+    if run.result is not None:
+        return None
+    try:
+        if kind in STARTS and run.span is tracing.NO_SPAN:
+            follows: _core.Action | None = await _run_stage(run, action, kind, run.span)
+        else:
+            follows = await _do(run, action, kind)
+        return follows if run.hook is None or follows is None else await _or_hook(run, run.hook, follows)
+    except OutOfTime:
+        reason = "the run's time is spent (EngineConfig.timeout_seconds)"
+        await run.end("failed", stage=run.stage(action).name, reason=reason, timeout=True)
+    except CompensationFailed as error:
+        await run.end("failed", stage=run.stage(action).name, reason=str(error))
+    return None
+
+
+async def _or_hook(run: Run, hook: Hook, action: _core.Action) -> _core.Action | None:
+    """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
+    if action.kind not in ("retry", "rollback"):
+        return action
+    given = await hook(run, action)
+    if run.result is None:
+        await run.end("partial", output=given)
+    return None
+
+
+async def _do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
+    if kind in STARTS or kind == "judge":
+        with tracing.use(run.span), tracing.stage_span(run.stage(action).name, run.attempt) as span:
+            return await (_rejudge(run, action) if kind == "judge" else _run_stage(run, action, kind, span))
     if kind in ("accept", "skip", "fallback") and run.broken is None:
         return run.plan.accepted()
-    if kind == "judge":
-        return await (_rejudge(run, action) if run.span is tracing.NO_SPAN else _in_span(run, action))
     if kind == "check_final":
         with tracing.use(run.span):
             return await _judge_final(run)
@@ -52,16 +76,11 @@ async def do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
     return None
 
 
-async def _in_span(run: Run, action: _core.Action) -> _core.Action:
-    with tracing.use(run.span), tracing.stage_span(run.stage(action).name, run.attempt) as span:
-        return await (_rejudge(run, action) if action.kind == "judge" else _run_stage(run, action, span))
-
-
-async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _core.Action:
+async def _run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Span) -> _core.Action:
     place = action.stage or 0
     stage = run.pipeline.stages[place]
     name = stage.name
-    if run.failure is not None and action.kind == "retry":
+    if run.failure is not None and kind == "retry":
         await run.pause(run.attempt - 1, run.failure)
     failed: dict[str, Any] = {}
     run.output, run.failure, run.seconds = {}, None, 0.0
@@ -69,7 +88,8 @@ async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _cor
         run.output = output = await run_agents(run, stage, place)
         if stage.config.parallel:
             failed = take_failed(output, stage)
-        run.check_storable(f"{OUTPUT_KEY}{name}", output)
+        if run.journal.store is not None:
+            run.check_storable(f"{OUTPUT_KEY}{name}", output)
     except Exception as error:
         if is_interrupt(error):
             run.asked = getattr(error, "payload", None)
@@ -84,7 +104,8 @@ async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _cor
             span.fail("refused")
     if failed or judgement.advice is not None or run.progress.notes:
         _note_damage(run, name, failed, judgement.advice)
-    return _decide(run, judgement)
+    run.complaint = judgement.complaint
+    return run.plan.judged(judgement.failures, judgement.fingerprint)
 
 
 def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:

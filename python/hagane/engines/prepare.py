@@ -23,6 +23,8 @@ ASKED_OF_STAGES = {
 
 # Status and label of a commit.
 Commit = tuple[str, str]
+# One that no store sees.
+UNSTORED: Commit = "running", ""
 
 
 def prepare(run: Run, action: _core.Action, kind: str) -> Commit | None:
@@ -52,7 +54,8 @@ def committed(run: Run, action: _core.Action, kind: str) -> None:
 
 
 def _start(run: Run, action: _core.Action, kind: str) -> Commit:
-    name, place = run.stage(action).name, action.stage or 0
+    place = action.stage or 0
+    name = run.pipeline.names[place]
     run.attempt = action.attempt or 1
     if len(run.progress.outputs) > place or run.attempt > 1:
         run.progress.drop_from(run.pipeline.names, name)
@@ -61,7 +64,7 @@ def _start(run: Run, action: _core.Action, kind: str) -> Commit:
         run.journal.note("retry", **why(run, action), stage=name, attempt=run.attempt)
         standard.stage_retry(run.pipeline.name, name)
     run.journal.note_small("stage_started", {"stage": name, "attempt": run.attempt})
-    return "running", f"before {name}, attempt {run.attempt}"
+    return UNSTORED if run.journal.store is None else ("running", f"before {name}, attempt {run.attempt}")
 
 
 def _rollback(run: Run, action: _core.Action) -> None:
@@ -75,7 +78,7 @@ def _rollback(run: Run, action: _core.Action) -> None:
 
 
 def _acceptance(run: Run, action: _core.Action, kind: str) -> None:
-    name, progress = run.stage(action).name, run.progress
+    name, progress = run.pipeline.names[action.stage or 0], run.progress
     if kind == "skip":
         run.journal.note("skipped", **why(run, action), stage=name, attempt=run.attempt)
     else:

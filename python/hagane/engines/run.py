@@ -12,8 +12,8 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.backoff import retry_after
-from hagane.engines.deadline import Deadline, OutOfTime
-from hagane.engines.doing import do
+from hagane.engines.deadline import Deadline
+from hagane.engines.doing import perform
 from hagane.engines.ending import finished
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.journal import Event, Journal
@@ -23,7 +23,6 @@ from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import committed, prepare
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
-from hagane.engines.undo import CompensationFailed
 from hagane.errors import LeaseLost, StoreError
 from hagane.observability import tracing
 
@@ -102,7 +101,7 @@ class Run:
                     committed(self, following, kind)
                 for event in self.journal.drain():
                     yield event
-                following = await self._perform(following, kind)
+                following = await perform(self, following, kind)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
         except BaseException as error:
@@ -137,33 +136,14 @@ class Run:
                 else:
                     self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
                 committed(self, action, kind)
-            action = await self._perform(action, kind)
+            if kind == "accept":  # needs nobody, and half of all actions are like this
+                action = self.plan.accepted()
+                continue
+            action = await perform(self, action, kind)
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
         self.attempt, self.complaint = attempt, complaint
-
-    async def _perform(self, action: _core.Action, kind: str) -> _core.Action | None:
-        if self.result is not None:
-            return None
-        try:
-            follows = await do(self, action, kind)
-            return follows if follows is None or self.hook is None else await self._or_hook(self.hook, follows)
-        except OutOfTime:
-            reason = "the run's time is spent (EngineConfig.timeout_seconds)"
-            await self.end("failed", stage=self.stage(action).name, reason=reason, timeout=True)
-        except CompensationFailed as error:
-            await self.end("failed", stage=self.stage(action).name, reason=str(error))
-        return None
-
-    async def _or_hook(self, hook: Hook, action: _core.Action) -> _core.Action | None:
-        """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
-        if action.kind not in ("retry", "rollback"):
-            return action
-        given = await hook(self, action)
-        if self.result is None:
-            await self.end("partial", output=given)
-        return None
 
     # --- its beginning and its end ---
 
@@ -185,7 +165,8 @@ class Run:
         if status not in ("success", "partial"):
             self.span.fail(status)
         seconds = self.pipeline.environment.monotonic() - self._begun
-        self.journal.note("run_completed", status=status, reason=ending.get("reason"), duration_ms=seconds * 1000)
+        ended = {"status": status, "reason": ending.get("reason"), "duration_ms": seconds * 1000}
+        self.journal.note_small("run_completed", ended)
         await self.commit(status, f"ended: {status}")
 
     def _stopped_by(self, error: BaseException) -> None:

@@ -46,11 +46,6 @@ class Stage:
         self._known = [Agent(agent, config.name) for agent in agents]
         self._limit = limit or Limit(None)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether `execute` is what is below, and nobody's override."""
-        return type(self) is Stage and "execute" not in self.__dict__
-
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run the agents on `inputs`, which is not changed; the output is nobody else's object.
 
@@ -65,24 +60,18 @@ class Stage:
 
     async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
         """`execute` on inputs that are nobody else's and may be changed."""
-        known = self._known if self._is_known() else self._look_again()
-        if len(known) == 1:
-            output = await (known[0].run(given) if self._limit.places is None else self._call(known[0], given))
+        agents, known = self.agents, self._known
+        if len(agents) == 1 == len(known) and agents[0] is known[0].given and self._limit.places is None:
+            return isolate(await known[0].run(given))  # type: ignore[no-any-return]
+        if [id(agent) for agent in agents] != [id(agent.given) for agent in known]:
+            self._known = [Agent(agent, self.name) for agent in agents]
+        if len(agents) == 1:
+            output = await self._call(self._known[0], given)
         elif self.config.parallel:
             output = await self._together(given)
         else:
             output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
-
-    def _is_known(self) -> bool:
-        """Whether the agents are those that were looked at when the stage was made."""
-        if len(self.agents) == 1 == len(self._known):
-            return self.agents[0] is self._known[0].given
-        return [id(agent) for agent in self.agents] == [id(agent.given) for agent in self._known]
-
-    def _look_again(self) -> list[Agent]:
-        self._known = [Agent(agent, self.name) for agent in self.agents]
-        return self._known
 
     async def _call(self, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         if self._limit.places is None:
