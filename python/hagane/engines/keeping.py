@@ -16,8 +16,8 @@ from hagane.engines.interrupts import Decision, is_interrupt
 from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
-from hagane.engines.progress import Progress
 from hagane.engines.pipeline import Pipeline
+from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Run
 from hagane.engines.stored import Stored, restore
 from hagane.engines.threads import Turn

@@ -12,15 +12,15 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.backoff import retry_after
-from hagane.engines.deadline import Deadline
-from hagane.engines.doing import perform
+from hagane.engines.deadline import Deadline, OutOfTime
+from hagane.engines.doing import perform, run_stage, stopped
 from hagane.engines.ending import finished
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
-from hagane.engines.prepare import committed, prepare
+from hagane.engines.prepare import STARTS, accept, committed, prepare
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
 from hagane.errors import LeaseLost, StoreError
@@ -80,7 +80,8 @@ class Run:
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
-        self._begun = pipeline.environment.monotonic()
+        self.monotonic = pipeline.environment.monotonic
+        self._begun = self.monotonic()
 
     # --- driving ---
 
@@ -126,20 +127,30 @@ class Run:
 
     async def drive(self, action: _core.Action | None) -> None:
         """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
-        stored = self.journal.store is not None
+        plain = self.journal.store is None and self.hook is None and self.span is tracing.NO_SPAN
         while action is not None:
             kind = action.kind
-            commit = prepare(self, action, kind)
-            if commit is not None:
-                if stored:
-                    await self.commit(*commit)
-                else:
-                    self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
-                committed(self, action, kind)
-            if kind == "accept":  # needs nobody, and half of all actions are like this
+            if kind == "accept" and self.result is None:
+                accept(self, action)
                 action = self.plan.accepted()
                 continue
+            commit = prepare(self, action, kind)
+            if plain and kind in STARTS:
+                action = await self._start(action, kind)
+                continue
+            if commit is not None:
+                await self.commit(*commit)
+                committed(self, action, kind)
             action = await perform(self, action, kind)
+
+    async def _start(self, action: _core.Action, kind: str) -> _core.Action | None:
+        """Start a stage where nobody stores, traces or overrides anything: `commit` and `perform` at less cost."""
+        self.journal.commit_now("running", self.progress, self.plan, "")
+        try:
+            return await run_stage(self, action, kind, self.span)
+        except OutOfTime as error:
+            await stopped(self, action, error)
+            return None
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
@@ -164,7 +175,7 @@ class Run:
         self.span.set({"hagane.run.status": status})
         if status not in ("success", "partial"):
             self.span.fail(status)
-        seconds = self.pipeline.environment.monotonic() - self._begun
+        seconds = self.monotonic() - self._begun
         ended = {"status": status, "reason": ending.get("reason"), "duration_ms": seconds * 1000}
         self.journal.note_small("run_completed", ended)
         await self.commit(status, f"ended: {status}")
