@@ -164,6 +164,8 @@ async def _judge_final(run: Run) -> _core.Action:
 
 def _decide(run: Run, judgement: Judgement) -> _core.Action:
     run.complaint = judgement.complaint
+    run.repeated = judgement.fingerprint is not None and judgement.fingerprint == run.fingerprint
+    run.fingerprint = judgement.fingerprint
     return run.plan.judged(judgement.failures, judgement.fingerprint)
 
 

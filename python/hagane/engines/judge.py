@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import BranchesFailed, Stage
+from hagane.engines.trouble import may_pass
 from hagane.observability import standard
 from hagane.validation import GateVerdict, Issue, QualityGate, StageValidator
 
@@ -65,9 +65,9 @@ class Judge:
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
         message = f"{type(error).__name__}: {error}"
-        # Trouble on the way to a service may pass; anything else that comes twice will come a third time.
+        # Trouble of a service may pass; anything else that comes twice will come a third time.
         errors = error.errors.values() if isinstance(error, BranchesFailed) else [error]
-        passing = any(isinstance(one, (ConnectionError, TimeoutError, asyncio.TimeoutError)) for one in errors)
+        passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 

@@ -43,6 +43,7 @@ class Run:
         attempt: of the stage where the run stands, from 1.
         output: the output that is being judged.
         complaint: what was wrong with it.
+        repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
         seconds: how long its agents took.
@@ -75,6 +76,8 @@ class Run:
         self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        self.repeated = False
+        self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
         self.seconds = 0.0

@@ -46,10 +46,26 @@ class InterruptSignal(Exception):
 
     def __init__(self, payload: InterruptPayload) -> None:
         self.payload = payload
-        super().__init__(f"Interrupt: {getattr(payload, 'id', payload)}")
+        super().__init__(_sentence(payload))
 
     def __reduce__(self) -> tuple[type[InterruptSignal], tuple[InterruptPayload]]:
         return type(self), (self.payload,)
+
+
+def _sentence(payload: Any) -> str:
+    """What a person reads who meets the signal as an uncaught exception; `payload` may be anything."""
+    request, state = getattr(payload, "request", None), getattr(payload, "state", None)
+    asked = getattr(request, "reason", None) or getattr(payload, "prompt", None) or "a decision is wanted"
+    node, name = getattr(payload, "node_id", None), getattr(payload, "id", payload)
+    where = f"stage {node!r} waits" if node else "the run waits"
+    thread = state.get("thread_id") if isinstance(state, dict) else None
+    how = (
+        f"thread {thread!r}; go on with resume({thread!r}, Command.approve()), or .update({{...}}), .retry(...), "
+        ".reject(...), .cancel()"
+        if thread
+        else "go on with resume(thread_id, command)"
+    )
+    return f"{where} for a person: {asked} (interrupt {name}, {how})"
 
 
 class Given(Protocol):
