@@ -11,5 +11,5 @@ mod to_python;
 mod types;
 
 pub(super) use from_python::encode;
-pub(super) use observe::{json, observe};
+pub(super) use observe::{observe, schema};
 pub(super) use to_python::decode;
