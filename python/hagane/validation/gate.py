@@ -122,8 +122,8 @@ class QualityGate:
 def is_finite_number(value: Any) -> bool:
     """Whether something is an int or a float that a float can hold; True and False are not."""
     try:
-        return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value)
-    except Exception:  # An int beyond the floats, or a class that only says it is a number.
+        return issubclass(type(value), (int, float)) and type(value) is not bool and math.isfinite(value)
+    except Exception:  # An int beyond the floats, or a class whose own conversion refuses.
         return False
 
 
