@@ -111,6 +111,14 @@ fn strangers_in_honest_data_do_not_multiply_false_alarms() {
     assert!((0.009..=0.011).contains(&reported), "{reported}");
 }
 
+/// Of 100 numbers of the bimodal field 15 are about 0.9, but 8 or fewer one time in 36.
+#[test]
+fn a_mode_that_shows_seldom_by_chance_is_not_taken_for_faults() {
+    let (reported, _) = alarm_rates(SEVEN[2], HISTORIES, 100, 1);
+    println!("| bimodal | 100 known | {:.2} % |", reported * 100.0);
+    assert!(reported <= 0.012, "{reported}");
+}
+
 #[test]
 fn many_fields_make_no_more_false_alarms_than_one() {
     for distribution in SEVEN {
