@@ -11,7 +11,8 @@ from hagane.engines.ledger import MILLIONTHS
 from hagane.engines.progress import Progress
 
 if TYPE_CHECKING:
-    from hagane.engines.run import Pipeline, Run
+    from hagane.engines.pipeline import Pipeline
+    from hagane.engines.run import Run
 
 __all__ = ["finished", "reason_of", "why"]
 
@@ -28,7 +29,9 @@ def reason_of(run: Run, action: _core.Action) -> str:
     """Why the plan says `action`: the failed check's complaint, or the budget that is spent."""
     if action.budget is not None:
         return BUDGETS[action.budget]
-    return str(run.complaint.get("message", ""))
+    reason = str(run.complaint.get("message", ""))
+    given_up = run.repeated and run.failure is not None and action.kind not in ("retry", "rollback")
+    return f"{reason} (the same as before, so it was not tried again)" if given_up else reason
 
 
 def why(run: Run, action: _core.Action) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from hagane import _core
 from hagane.engines.baselines import load_baselines, save_baselines
@@ -16,10 +16,12 @@ from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
-from hagane.engines.run import Hook, Pipeline, Run
-from hagane.engines.stored import Stored, restore
+from hagane.engines.pipeline import Pipeline
+from hagane.engines.run import Hook, Run
+from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
-from hagane.errors import PipelineError
+from hagane.errors import PipelineError, UnknownRun
+from hagane.observability import standard
 
 __all__ = ["RunKeeping"]
 
@@ -36,7 +38,8 @@ class RunKeeping(EngineParts):
         journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
+            if known is not None:
+                journal.take_over(known)
             self._recent[run_id] = journal
             while len(self._recent) > REMEMBERED_RUNS:
                 self._recent.popitem(last=False)
@@ -94,6 +97,27 @@ class RunKeeping(EngineParts):
             self._need_store("resume")
         return await load_from(self, checkpointer, thread_id)
 
+    def _keep_a_waiting_run(self, thread_id: str) -> None:
+        """See that a new run does not take the place of one that waits for a person, unless it is to supersede.
+
+        Raises:
+            PipelineError: the thread's newest run waits; the message shows its request.
+        """
+        stored = self._waiting.get(thread_id)
+        if self._store is not None:
+            with suppress(UnknownRun):
+                head = self._store.head(thread_id)
+                if head.run.status == "escalated" and head.run.version == self._version():
+                    stored = restore(self, self._store, head)
+        if stored is None or stored.status != "escalated":
+            return
+        if self._config.on_conflict != "supersede":
+            told = awaiting(thread_id, stored.progress.question)
+            raise PipelineError(
+                f"{told}; or start the new run under another thread_id, or with on_conflict='supersede'"
+            )
+        standard.pipeline_waiting(self._config.name, -1)
+
     async def _take_turn(self, thread_id: str) -> Turn | None:
         """Keep other runs of this engine from the thread; in a store, leases do that."""
         return await self._threads.take(thread_id, self._config.on_conflict) if self._store is None else None
@@ -116,6 +140,7 @@ class RunKeeping(EngineParts):
             stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
+        journal.remember(stored.progress, stored.blobs)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
 
@@ -124,7 +149,7 @@ class RunKeeping(EngineParts):
 
         So writes a process that died meanwhile and whose last write came late; from now on nobody else does.
         """
-        former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
+        former = stored.standing
         if former == (head.run.run_id, head.checkpoint, head.run.status):
             return stored
         if former is None or (former[0], former[2]) != (head.run.run_id, "running") or head.run.status != "running":
