@@ -103,9 +103,8 @@ impl Plan {
     }
 
     /// A run under the same settings that has not begun.
-    fn fresh(&self) -> PyResult<Self> {
-        let inner = plan::Plan::new(self.inner.settings().clone()).map_err(plan_error)?;
-        Ok(Self { inner })
+    fn fresh(&self) -> Self {
+        Self { inner: self.inner.fresh() }
     }
 
     fn begin(&mut self) -> Action {
@@ -159,10 +158,22 @@ impl Plan {
         self.inner.used(stage, plan::Amount { wall, tokens, cost });
     }
 
+    /// Books the wall time of an attempt, rounded up to milliseconds; other than a time from 0 up counts as none.
+    fn ran(&mut self, stage: usize, seconds: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and NaN is 0
+        let wall = (seconds * 1000.0).ceil() as u64;
+        self.inner.used(stage, plan::Amount { wall, tokens: 0, cost: 0 });
+    }
+
     /// What the stage may still use of wall time, tokens and cost; None without a limit.
     fn left(&self, stage: usize) -> LimitRow {
         let left = self.inner.left(stage);
         (left.wall, left.tokens, left.cost)
+    }
+
+    /// What an attempt of the stage has to know: wall time that is left, None without a limit, and how often it was undone.
+    fn entering(&self, stage: usize) -> (Option<u64>, u32) {
+        (self.inner.left(stage).wall, self.generation(stage))
     }
 
     /// Goes back to the state before `stage`, which must have run; `begin` goes on from there.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane import _core
 from hagane.engines import checks as table
-from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.checks import gate_stage_verdict, review_verdict
 from hagane.engines.deadline import Deadline
 from hagane.engines.feedback import feedback
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import BranchesFailed, Stage
 from hagane.engines.trouble import may_pass
 from hagane.observability import standard
@@ -46,13 +47,20 @@ GOOD = Judgement()
 class Judge:
     """Asks every check that applies and notes each verdict in the journal and the metrics."""
 
-    def __init__(self, name: str, checks: Checks, validator: Any, journal: Journal, deadline: Deadline) -> None:
-        self._name = name
-        self._checks = checks
+    def __init__(self, pipeline: Pipeline, validator: Any, journal: Journal, deadline: Deadline) -> None:
+        self._name = pipeline.name
+        self._checks = pipeline.checks
         self._validator = validator
         self._journal = journal
         self._deadline = deadline
-        self._trusted = type(validator) is StageValidator and not validator.uses_models
+        ours = type(validator) is StageValidator and "validate" not in vars(validator)
+        self._trusted = ours and not validator.uses_models
+        # Stages whose outputs nobody checks: neither gates nor reviews nor rules of ours, and no rules of others.
+        self.unchecked = pipeline.ungated - validator.asked(pipeline.ungated) if ours else frozenset()
+        learn = getattr(validator, "learn", None)
+        learns = callable(learn) and not (type(validator) is StageValidator and validator.anomalies is None)
+        # What is told accepted outputs, if somebody learns from them.
+        self.learner: Callable[[str, Any], Any] | None = learn if learns else None
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
@@ -62,6 +70,12 @@ class Judge:
         passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
+
+    def wave_through(self, stage: str, attempt: int) -> Judgement:
+        """Judge an output of a stage that is `unchecked`."""
+        passed = {"stage": stage, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
+        self._journal.note_small("validation", passed)
+        return GOOD
 
     async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge a stage's output; an output that is not valid is not shown to gates."""

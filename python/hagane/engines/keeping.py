@@ -16,7 +16,8 @@ from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
-from hagane.engines.run import Hook, Pipeline, Run
+from hagane.engines.pipeline import Pipeline
+from hagane.engines.run import Hook, Run
 from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
 from hagane.errors import PipelineError, UnknownRun
@@ -37,7 +38,8 @@ class RunKeeping(EngineParts):
         journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
+            if known is not None:
+                journal.take_over(known)
             self._recent[run_id] = journal
             while len(self._recent) > REMEMBERED_RUNS:
                 self._recent.popitem(last=False)
@@ -138,6 +140,7 @@ class RunKeeping(EngineParts):
             stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
+        journal.remember(stored.progress, stored.blobs)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
 
@@ -146,7 +149,7 @@ class RunKeeping(EngineParts):
 
         So writes a process that died meanwhile and whose last write came late; from now on nobody else does.
         """
-        former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
+        former = stored.standing
         if former == (head.run.run_id, head.checkpoint, head.run.status):
             return stored
         if former is None or (former[0], former[2]) != (head.run.run_id, "running") or head.run.status != "running":
