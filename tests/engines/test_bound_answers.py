@@ -1,4 +1,4 @@
-"""An answer of a person is given to the question it was given for, to nobody else, and not again when work is undone."""
+"""An answer of a person goes to the question it was given for, to nobody else, and not again when work is undone."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def test_a_gate_check_that_does_not_say_true_refuses(said: Any, is_async: 
 
 
 async def test_a_gate_check_may_be_async() -> None:
-    check = StageConfig("g", Scripted({}), gate=True, gate_check=lambda output: answering(True))
+    check = StageConfig("g", Scripted({}), gate=True, gate_check=lambda output: answering(bool(output == {})))
     assert await status_of(check, Scripted({})) == "success"
 
 

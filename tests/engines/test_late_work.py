@@ -16,8 +16,11 @@ Inputs = dict[str, Any]
 
 
 async def until(condition: Any) -> None:
-    while not condition():
+    for _ in range(30_000):
+        if condition():
+            return
         await asyncio.sleep(0.001)
+    raise AssertionError("nothing happened")
 
 
 def in_a_thread(begun: Any, go_on: Any, done: list[str], said: list[str]) -> Any:

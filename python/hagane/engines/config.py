@@ -124,7 +124,9 @@ class StageConfig:
                 f"it has {many}"
             )
         if self.review and many > 1:
-            raise PipelineError(f"stage {self.name!r}: a review by {many} agents has no verdict; give each its own stage")
+            raise PipelineError(
+                f"stage {self.name!r}: a review by {many} agents has no verdict; give each its own stage"
+            )
         if self.compensate is not None and not callable(self.compensate):
             raise PipelineError(f"stage {self.name!r}: compensate is {self.compensate!r}; give a function")
         for what in ("max_attempts", "timeout_seconds", "max_tokens", "max_cost", "reserve_tokens", "reserve_cost"):

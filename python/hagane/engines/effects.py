@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StageContext", "current_stage"]
 
-_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+# The stage of this task and of what it starts.
+current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
 
 
 def current_stage() -> StageContext:
@@ -37,7 +38,7 @@ def current_stage() -> StageContext:
     Raises:
         PipelineError: it runs in none.
     """
-    context = _current.get()
+    context = current.get()
     if context is None:
         raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
     return context
@@ -47,26 +48,38 @@ class StageContext:
     """One attempt of a stage, as its agent sees it.
 
     Attributes:
-        run_id, thread_id, stage: names.
+        stage: its name.
         attempt: how often the stage was started, this start included.
-        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
     # What persons answered to the stage's agents and nobody took yet: what was asked, and the answer.
     answers: Sequence[tuple[str | None, ApprovalResponse]] = ()
     _prefix = ""
     _asker: str | None = None
-    _is_over = False
+    # The context of the whole attempt, where this is that of one of several agents.
+    _whole: StageContext | None = None
 
-    def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
+    def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
         self.attempt = attempt
-        self.idempotency_key = key
         self._ledger = ledger
-        # The context of the whole attempt, where this is that of one of several agents.
-        self._attempt = self
+        self._generation = generation
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self._ledger.run_id
+
+    @property
+    def thread_id(self) -> str:
+        """The thread's name."""
+        return self._ledger.thread_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this stage in this run, until a rollback undid the stage."""
+        key = f"{self.run_id}:{self.stage}:{self._generation}"
+        return f"{key}:{self._prefix[:-1]}" if self._prefix else key
 
     @property
     def flow_id(self) -> str:
@@ -80,31 +93,26 @@ class StageContext:
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        key = f"{self.idempotency_key}:{name}"
         context = self.asking_as(name)
-        context.idempotency_key, context._prefix = key, f"{name}/"
+        context._prefix = f"{name}/"
         return context
 
     def asking_as(self, name: str) -> StageContext:
         """Return the same for one of several agents, whose questions are its own."""
-        key = self.idempotency_key
-        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
-        context._attempt, context._asker = self._attempt, name
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
+        context._whole, context._asker = self._whole or self, name
         return context
 
     def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
         """Give the answer that a person gave to this question of this agent, each once; see `interrupt()`."""
-        answers = self._attempt.answers
+        whole = self._whole or self
+        answers = whole.answers
         asked = asked_of(payload, self._asker) if answers else None
         found = next((place for place, (known, _) in enumerate(answers) if known == asked), None)
         if found is None:
             return None
-        self._attempt.answers = [*answers[:found], *answers[found + 1 :]]
+        whole.answers = [*answers[:found], *answers[found + 1 :]]
         return answers[found][1]
-
-    def end(self) -> None:
-        """End the attempt: what its agents left behind can do no effects any more."""
-        self._attempt._is_over = True
 
     def check(self) -> None:
         """See that the attempt is not over.
@@ -112,7 +120,7 @@ class StageContext:
         Raises:
             PipelineError: it is.
         """
-        if self._attempt._is_over:
+        if self._ledger.current is not (self._whole or self):
             raise PipelineError(
                 f"attempt {self.attempt} of stage {self.stage!r} is over, so nothing is done in its name: its time was "
                 "spent, it was cancelled, or its agent left this work behind when it returned; await the work instead"
@@ -190,19 +198,9 @@ class StageContext:
         return self._ledger.left(self.stage)[1]
 
 
-def enter(context: StageContext | None) -> Any:
-    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
-    return _current.set(context)
-
-
-def leave(token: Any) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
-
-
 def running_stage() -> StageContext | None:
     """Return the stage that this code runs in, None outside."""
-    return _current.get()
+    return current.get()
 
 
 async def call_action(action: Callable[[str], Any], key: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hagane import _core
-from hagane.engines.effects import call_action
+from hagane.engines.effects import StageContext, call_action
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.progress import EFFECTS_KEY, Progress
@@ -22,6 +22,8 @@ class Ledger:
     """The effects and the spending of one run's stages."""
 
     def __init__(self, places: dict[str, int], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
+        self.run_id = journal.run_id
+        self.thread_id = journal.thread_id
         self._places = places
         self._plan = plan
         self._progress = progress
@@ -29,6 +31,8 @@ class Ledger:
         self._busy: set[tuple[str, str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
+        # The attempt that is being made: what others left behind can do no effects any more.
+        self.current: StageContext | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -60,8 +64,8 @@ class Ledger:
             result = await call_action(action, key)
             if self._is_closed or generation != self._plan.generation(self._places[stage]):
                 raise PipelineError(
-                    f"stage {stage!r}: effect {name!r} was done when the run had stopped or undone the stage; it is not "
-                    f"recorded (its idempotency key was {key!r})"
+                    f"stage {stage!r}: effect {name!r} was done when the run had stopped or undone the stage; it is "
+                    f"not recorded (its idempotency key was {key!r})"
                 )
             await self._record(stage, name, result)
         finally:

@@ -28,7 +28,7 @@ __all__ = [
     "answers",
     "clear_interrupt",
     "get_current_interrupt",
-    "give_answers",
+    "given_answers",
     "interrupt",
     "is_interrupted",
     "resume_with_command",
@@ -79,11 +79,11 @@ class Given(Protocol):
 
     @property
     def flow_id(self) -> str | None:
-        """The pipeline or flow."""
+        """The pipeline's run, if there is one."""
 
     @property
     def node_id(self) -> str | None:
-        """The stage or node."""
+        """The stage, if there is one."""
 
 
 class _Given:
@@ -104,7 +104,8 @@ _current_checkpointer: ContextVar[Checkpointer | None] = ContextVar("hagane_curr
 _current_thread_id: ContextVar[str | None] = ContextVar("hagane_current_thread_id", default=None)
 # Mutable and shared on purpose by the tasks that a run starts: they belong to one execution.
 _current_execution: ContextVar[Execution | None] = ContextVar("hagane_current_execution", default=None)
-_given: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
+# What this context has for calls of `interrupt()`; an engine sets it in a context that it made for a node.
+given_answers: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
 
 
 def get_current_interrupt() -> InterruptPayload | None:
@@ -148,16 +149,11 @@ def answers(
     (`asyncio.to_thread`) that begin within share the count. The driver has to know that the same is asked in the same
     order as when the answers were given; hagane's engines do not rely on it.
     """
-    token = _given.set(_Given(responses, flow_id, node_id))
+    token = given_answers.set(_Given(responses, flow_id, node_id))
     try:
         yield
     finally:
-        _given.reset(token)
-
-
-def give_answers(given: Given) -> None:
-    """Do what `answers` does, for the rest of this context: for a driver that gives each node a context of its own."""
-    _given.set(given)
+        given_answers.reset(token)
 
 
 async def interrupt(
@@ -193,7 +189,7 @@ async def interrupt(
     """
     from hagane.hitl import pending
 
-    given = _given.get()
+    given = given_answers.get()
     payload = pending.payload_of(
         request,
         interrupt_type=interrupt_type,
