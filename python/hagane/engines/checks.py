@@ -23,6 +23,7 @@ GATE_STAGE = 2
 REVIEW_REJECT = 3
 
 WORDS = ("PASS", "COACH", "REVISE", "REJECT")
+KNOWN = "PASS, COACH, REVISE or REJECT"
 _VERDICT = re.compile(rf"(?:\w+\.)?({'|'.join(WORDS)})")
 
 
@@ -168,7 +169,7 @@ def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, Gat
     if word in ("REVISE", "REJECT"):
         return word, GateVerdict(stage.name, "failed", reason)
     shown = " and ".join(f"{one!r:.80}" for one in said) or "missing"
-    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {shown}; use {', '.join(WORDS)}")
+    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {shown}; use {KNOWN}")
 
 
 def _word(said: Any) -> str | None:
