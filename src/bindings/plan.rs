@@ -103,9 +103,8 @@ impl Plan {
     }
 
     /// A run under the same settings that has not begun.
-    fn fresh(&self) -> PyResult<Self> {
-        let inner = plan::Plan::new(self.inner.settings().clone()).map_err(plan_error)?;
-        Ok(Self { inner })
+    fn fresh(&self) -> Self {
+        Self { inner: self.inner.fresh() }
     }
 
     fn begin(&mut self) -> Action {
@@ -115,6 +114,11 @@ impl Plan {
     #[pyo3(signature = (failures, fingerprint=None))]
     fn judged(&mut self, failures: Vec<usize>, fingerprint: Option<&str>) -> PyResult<Action> {
         given(self.inner.judged(&failures, fingerprint))
+    }
+
+    /// Every check passed: whether the output is taken over now, and what comes next.
+    fn passed(&mut self) -> PyResult<(bool, Action)> {
+        self.inner.passed().map(|(accepted, action)| (accepted, action.into())).map_err(plan_error)
     }
 
     fn accepted(&mut self) -> PyResult<Action> {
@@ -159,10 +163,22 @@ impl Plan {
         self.inner.used(stage, plan::Amount { wall, tokens, cost });
     }
 
+    /// Books the wall time of an attempt, rounded up to milliseconds; other than a time from 0 up counts as none.
+    fn ran(&mut self, stage: usize, seconds: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and NaN is 0
+        let wall = (seconds * 1000.0).ceil() as u64;
+        self.inner.used(stage, plan::Amount { wall, tokens: 0, cost: 0 });
+    }
+
     /// What the stage may still use of wall time, tokens and cost; None without a limit.
     fn left(&self, stage: usize) -> LimitRow {
         let left = self.inner.left(stage);
         (left.wall, left.tokens, left.cost)
+    }
+
+    /// What an attempt of the stage has to know: wall time that is left, None without a limit, and how often it was undone.
+    fn entering(&self, stage: usize) -> (Option<u64>, u32) {
+        (self.inner.left(stage).wall, self.generation(stage))
     }
 
     /// Goes back to the state before `stage`, which must have run; `begin` goes on from there.
@@ -192,10 +208,14 @@ impl Plan {
         self.inner.state().generations.get(stage).copied().unwrap_or_default()
     }
 
-    /// Tokens, and cost in millionths, that each stage used.
+    /// Stages that used tokens or money: stage, tokens, cost in millionths.
     #[getter]
-    fn spent(&self) -> Vec<(u64, u64)> {
-        self.inner.state().spent.iter().map(|spent| (spent.tokens, spent.cost)).collect()
+    fn spent(&self) -> Vec<(usize, u64, u64)> {
+        let spent = self.inner.state().spent.iter().enumerate();
+        spent
+            .filter(|(_, spent)| spent.tokens > 0 || spent.cost > 0)
+            .map(|(stage, spent)| (stage, spent.tokens, spent.cost))
+            .collect()
     }
 
     /// What a human is asked: output, results, before, after or agent; None if nothing.

@@ -303,3 +303,26 @@ def test_an_unknown_part_is_a_value_error() -> None:
 
     with pytest.raises(ValueError, match="the parts are metrics, sandbox"):
         hagane.install(["telemetry"])
+
+
+def test_a_log_handler_and_a_signal_handler_that_count_do_not_wait_for_themselves() -> None:
+    out = run(
+        AFTER,
+        SHOW,
+        "import faulthandler, logging, signal; faulthandler.dump_traceback_later(60, exit=True)",
+        "metrics = agentflow.observability.get_metrics()",
+        "warned = metrics.counter('warned'); ticks = metrics.counter('t')",
+        "class Counting(logging.Handler):",
+        "    def emit(self, record):",
+        "        warned.inc()",
+        "        raise RuntimeError('this handler is broken too')",
+        "logging.getLogger('hagane.compat').addHandler(Counting())",
+        "metrics.counter('not a name').inc()",
+        "metrics.gauge('also not a name').set(1)",
+        "signal.signal(signal.SIGALRM, lambda *_: ticks.inc()); signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)",
+        "for _ in range(30_000): ticks.inc()",
+        "signal.setitimer(signal.ITIMER_REAL, 0)",
+        "shown = show('agentflow_t ')[0].split()[1]",
+        "print(show('agentflow_warned'), float(shown) == ticks.get() > 30_000)",
+    )
+    assert out == "['agentflow_warned 2'] True\n"

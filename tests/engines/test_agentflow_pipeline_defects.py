@@ -22,7 +22,8 @@ def review(*outputs: Any, **fields: Any) -> StageConfig:
 
 async def test_p1_a_stage_that_raises_is_not_success() -> None:
     result = await PipelineEngine(stages(a=Scripted(ValueError("bad")), b=len)).run({})
-    assert (result["status"], result["stage"], result["reason"]) == ("failed", "a", "ValueError: bad")
+    assert (result["status"], result["stage"]) == ("failed", "a")
+    assert result["reason"].startswith("ValueError: bad")
 
 
 async def test_p2_a_failed_parallel_agent_does_not_disappear() -> None:

@@ -66,7 +66,8 @@ async def test_a_stage_alone_may_be_isolated_too(store: Store | None) -> None:
     result = events[-1]["result"]
     assert (result["status"], result["results"], result["skipped"]) == ("partial", {"b": {"y": 1}}, ["a"])
     skipped = next(event for event in events if event["type"] == "skipped")
-    assert (skipped["check"], skipped["reason"]) == ("error", "ValueError: broken")
+    assert skipped["check"] == "error"
+    assert skipped["reason"].startswith("ValueError: broken")
 
 
 async def test_later_stages_and_gates_do_not_see_the_note_of_failed_agents() -> None:

@@ -335,3 +335,43 @@ async def test_a_checkpoint_that_is_none_of_an_engines_is_refused(checkpointer: 
         await checkpointer.save(CheckpointData(checkpoint_id="x", thread_id="t", state={"hagane_run": state}))
         with pytest.raises(wrong):
             await checkpointed(checkpointer).resume("t", "approve")
+
+
+async def test_an_approval_that_comes_twice_does_not_answer_the_next_question(store: Store | None) -> None:
+    doubts = [QualityGate(name, lambda _: False, "escalate", stages=[name]) for name in ("load", "report")]
+    agents = stages(load=Scripted({"rows": 3}), report=Scripted({"text": "done"}))
+    engine = PipelineEngine(agents, quality_gates=doubts, checkpoint_store=store)
+    await waiting(engine)
+    click = Command.approve(approver="alice")
+    with pytest.raises(InterruptSignal):
+        await engine.resume("t", click)
+    for repeated in (click, click.model_dump(mode="json")):
+        with pytest.raises(PipelineError, match=r"issued before this question was asked.*stage 'report'"):
+            await engine.resume("t", repeated)
+    assert (await engine.resume("t", Command.approve()))["status"] == "success"
+
+
+async def test_a_decision_can_name_its_request(store: Store | None) -> None:
+    engine = engine_of(store, {"accuracy": 10})
+    asked = (await waiting(engine)).payload.request
+    assert asked is not None
+    other = Command(type="approve", metadata={"request_id": "another"})
+    with pytest.raises(PipelineError, match="about request 'another', which thread 't' does not wait for"):
+        await engine.resume("t", other)
+    named = Command(type="approve", metadata={"request_id": asked.id}, issued_at="2001-01-01T00:00:00")
+    assert (await engine.resume("t", named))["status"] == "success"
+
+
+async def test_a_new_run_does_not_take_the_place_of_one_that_waits(store: Store | None) -> None:
+    engine = engine_of(store, {"accuracy": 10}, {"accuracy": 90})
+    await waiting(engine)
+    with pytest.raises(PipelineError, match=r"awaits a human's decision: stage 'work'.*another thread_id"):
+        await engine.run({"topic": "copper"}, "t")
+    assert (await engine.run({"topic": "copper"}, "t2"))["status"] == "success"
+    assert (await engine.resume("t", Command.approve()))["results"]["work"] == {"accuracy": 10}
+
+
+async def test_a_new_run_may_supersede_one_that_waits(store: Store | None) -> None:
+    engine = engine_of(store, {"accuracy": 10}, {"accuracy": 90}, config=EngineConfig(on_conflict="supersede"))
+    await waiting(engine)
+    assert (await engine.run({"topic": "copper"}, "t"))["results"]["work"] == {"accuracy": 90}

@@ -84,7 +84,8 @@ async def test_a_stage_that_raises_is_failed_never_success(store: Store | None) 
     broken = Scripted(ValueError("bad column"))
     engine = PipelineEngine(stages(a=lambda i: {"x": 1}, b=broken), checkpoint_store=store)
     result = await engine.run({})
-    assert (result["status"], result["stage"], result["reason"]) == ("failed", "b", "ValueError: bad column")
+    assert (result["status"], result["stage"]) == ("failed", "b")
+    assert result["reason"].startswith("ValueError: bad column")
     assert result["results"] == {"a": {"x": 1}}
 
 

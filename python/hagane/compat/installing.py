@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
+from hagane._patching import AfterImport
 from hagane.compat import metrics, sandbox
 from hagane.compat.patches import Patches
 from hagane.compat.report import InstallReport
-from hagane.observability.llm.imports import AfterImport
 
 __all__ = ["PARTS", "install", "uninstall"]
 

@@ -12,7 +12,9 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,8 +31,11 @@ RECORDING = {"Counter": ("inc",), "Gauge": ("set", "inc", "dec"), "Histogram": (
 KEPT = {"Counter": "_counters", "Gauge": "_gauges", "Histogram": "_histograms"}
 
 _log = logging.getLogger("hagane.compat")
-# Guards `_mirrors` and every mirror: two threads must not both bring a series up by the same difference.
-_lock = threading.Lock()
+# Guards `_mirrors` and every mirror: two threads must not both bring a series up by the same difference. Reentrant, as
+# a signal handler may count while its own thread is in here; what it counted waits until that is done.
+_lock = threading.RLock()
+_busy = False
+_touched: deque[tuple[str, Any, Any]] = deque()
 # By instrument, and kept across uninstall: what was brought over once is not brought over again.
 _mirrors: WeakKeyDictionary[Any, _Mirror] = WeakKeyDictionary()
 # Counts installations: an instrument may have counted while nothing was installed.
@@ -69,35 +74,60 @@ def _recording(kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _bring_up(kind: str, instrument: Any, labels: Any) -> None:
     """Never raises: a name, a label or a value that only AgentFlow allows must not end an agent that ran before."""
-    try:
-        with _lock:
-            mirror = _mirrors.get(instrument)
-            if mirror is None:
-                mirror = _mirrors[instrument] = _Mirror(kind, instrument)
-                mirror.bring_all_up(instrument)
-            elif mirror.epoch != _epoch:
-                mirror.bring_all_up(instrument)
-            else:
-                mirror.bring_up(instrument, instrument._get_label_key(labels))
-    except Exception as error:
-        _log.debug("%s is not shown by hagane: %s", kind, error)
+    _touched.append((kind, instrument, labels))
+    while _touched:
+        complaints: list[str] = []
+        if not _work_off(complaints):
+            return
+        # Without the lock, and whatever they raise: handlers and filters are the program's own.
+        for complaint in complaints:
+            with suppress(Exception):
+                _log.warning("%s", complaint)
+
+
+def _work_off(complaints: list[str]) -> bool:
+    """Bring up everything that was touched; False if this very thread is doing that already, further down its stack."""
+    global _busy
+    with _lock:
+        if _busy:
+            return False
+        _busy = True
+        try:
+            while _touched:
+                kind, instrument, labels = _touched.popleft()
+                with suppress(Exception):
+                    _bring_one_up(kind, instrument, labels, complaints)
+        finally:
+            _busy = False
+    return True
+
+
+def _bring_one_up(kind: str, instrument: Any, labels: Any, complaints: list[str]) -> None:
+    mirror = _mirrors.get(instrument)
+    if mirror is None:
+        mirror = _mirrors[instrument] = _Mirror(kind, instrument, complaints)
+    if mirror.epoch != _epoch:
+        mirror.bring_all_up(instrument, complaints)
+    else:
+        mirror.bring_up(instrument, instrument._get_label_key(labels), complaints)
 
 
 class _Mirror:
     """One instrument of AgentFlow's in hagane's registry, and how much of each of its series is there already."""
 
-    def __init__(self, kind: str, instrument: Any) -> None:
+    def __init__(self, kind: str, instrument: Any, complaints: list[str]) -> None:
         self._kind = kind
         self._names = tuple(instrument._label_names)
         self._told = False
-        self.epoch = _epoch
+        # Of no installation: all that the instrument holds is still to be brought over.
+        self.epoch = 0
         self._shown: dict[tuple[str, ...], Any] = {}
         bare = ours.MetricsCollector._on(REGISTRY, "")  # the name has its prefix already
         self._family: Any = None
         try:
             self._family = self._make(bare, instrument)
         except Exception as error:
-            _log.warning("%s %r is not shown by hagane: %s", kind, instrument._name, error)
+            complaints.append(f"{kind} {instrument._name!r} is not shown by hagane: {error}")
 
     def _make(self, bare: ours.MetricsCollector, instrument: Any) -> Any:
         given = (instrument._name, instrument._description or "", list(self._names))
@@ -105,14 +135,14 @@ class _Mirror:
             return bare.histogram(*given, tuple(instrument._buckets))
         return bare.counter(*given) if self._kind == "Counter" else bare.gauge(*given)
 
-    def bring_all_up(self, instrument: Any) -> None:
+    def bring_all_up(self, instrument: Any, complaints: list[str]) -> None:
         """Show everything that AgentFlow holds; for the first time since the installation."""
         self.epoch = _epoch
         held = instrument._observations if self._kind == "Histogram" else instrument._values
         for key in list(held):
-            self.bring_up(instrument, key)
+            self.bring_up(instrument, key, complaints)
 
-    def bring_up(self, instrument: Any, key: tuple[str, ...]) -> None:
+    def bring_up(self, instrument: Any, key: tuple[str, ...], complaints: list[str]) -> None:
         """Show what AgentFlow holds in one series; what cannot be shown is told once."""
         held = instrument._observations if self._kind == "Histogram" else instrument._values
         if self._family is None or key not in held:
@@ -122,7 +152,7 @@ class _Mirror:
         except Exception as error:
             if not self._told:
                 self._told = True
-                _log.warning("a series of %r is not shown by hagane: %s", instrument._name, error)
+                complaints.append(f"a series of {instrument._name!r} is not shown by hagane: {error}")
 
     def _bring_series_up(self, key: tuple[str, ...], value: Any) -> None:
         labels = dict(zip(self._names, key, strict=False)) if key else None

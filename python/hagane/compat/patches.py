@@ -9,20 +9,20 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from hagane._patching import MISSING, Replacements
 from hagane.compat.report import InstallReport
 
 __all__ = ["Patches", "refusal"]
 
-MISSING = object()
 _log = logging.getLogger("hagane.compat")
 
 
-class Patches:
+class Patches(Replacements):
     """What one part changed, with what was there before."""
 
     def __init__(self, report: InstallReport) -> None:
+        super().__init__(_log)
         self._report = report
-        self._made: list[tuple[Any, str, Any, Any]] = []
         self._swaps: list[tuple[Any, Any]] = []
         self._modules: list[tuple[str, ModuleType]] = []
         self._told: list[tuple[list[str], str]] = []
@@ -38,17 +38,17 @@ class Patches:
         if reason:
             self._report.skipped[place] = reason
             return
-        self._set(home, name, replacement)
+        self.set(home, name, replacement)
         self._tell(self._report.replaced, place)
         self._swaps.append((original, replacement))
         for module, bound in _bindings(original):
-            self._set(module, bound, replacement)
+            self.set(module, bound, replacement)
             self._tell(self._report.rebound, f"{module.__name__}.{bound}")
 
     def add(self, home: ModuleType, name: str, value: Any) -> None:
         """Give `home` a name that it lacks; one that it has is left alone."""
         if name not in vars(home):
-            self._set(home, name, value)
+            self.set(home, name, value)
             self._tell(self._report.replaced, f"{home.__name__}.{name}")
 
     def module(self, name: str, module: ModuleType) -> None:
@@ -59,18 +59,12 @@ class Patches:
 
     def method(self, owner: type, name: str, replacement: Callable[..., Any]) -> None:
         """Replace a method of a class, for the objects of it that the program already holds."""
-        self._set(owner, name, replacement)
+        self.set(owner, name, replacement)
         self._tell(self._report.replaced, f"{owner.__module__}.{owner.__qualname__}.{name}")
 
     def undo(self) -> None:
         """Put everything back that nobody else has replaced since, in modules imported meanwhile too."""
-        for owner, name, before, after in reversed(self._made):
-            if vars(owner).get(name, MISSING) is not after:
-                _log.warning("%s.%s was replaced by something else since; it is left as it is", owner.__name__, name)
-            elif before is MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+        super().undo()
         for original, replacement in self._swaps:
             for module, name in _bindings(replacement):
                 setattr(module, name, original)
@@ -82,16 +76,11 @@ class Patches:
                 listed.remove(place)
         self._told.clear()
         self._modules.clear()
-        self._made.clear()
         self._swaps.clear()
 
     def _tell(self, listed: list[str], place: str) -> None:
         listed.append(place)
         self._told.append((listed, place))
-
-    def _set(self, owner: Any, name: str, value: Any) -> None:
-        self._made.append((owner, name, vars(owner).get(name, MISSING), value))
-        setattr(owner, name, value)
 
 
 def _bindings(value: object) -> list[tuple[ModuleType, str]]:

@@ -16,7 +16,9 @@ def retry_after(error: BaseException, now: float) -> float | None:
     causes are looked at too.
     """
     seen: BaseException | None = error
-    while seen is not None:
+    met: set[int] = set()  # `raise error from error` is its own cause
+    while seen is not None and id(seen) not in met:
+        met.add(id(seen))
         said = getattr(seen, "retry_after", None)
         found = _seconds(_header(seen) if said is None else said, now)
         if found is not None:

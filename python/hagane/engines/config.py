@@ -188,7 +188,8 @@ class EngineConfig:
             retry, and the wait is drawn between 0 and the bound. A `Retry-After` that the error carries is a least.
         backoff_cap_seconds: the longest such wait.
         on_conflict: what `run` and `resume` do when the thread is being run already: "reject" (`LeaseHeld`), "wait", or
-            "supersede" (the other run loses the thread and gets `LeaseLost` at its next write).
+            "supersede" (the other run loses the thread and gets `LeaseLost` at its next write). A thread that waits for
+            a person is given to a new run by "supersede" only.
         lease_seconds: how long another machine waits for a sign of life before it may take a stored thread over.
     """
 

@@ -7,7 +7,7 @@ from typing import Any
 from hagane import _core
 from hagane.engines.config import HITLEngineConfig
 from hagane.engines.feedback import bounded, feedback
-from hagane.engines.interrupts import Decision, answer_of, is_late, read_command
+from hagane.engines.interrupts import Decision, answer_of, is_late, read_command, request_of
 from hagane.engines.isolate import isolate
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.run import Run
@@ -40,11 +40,31 @@ def decision_on(stored: Stored, command: Any, config: HITLEngineConfig, now: flo
     if command is None:
         raise PipelineError(awaiting(stored.thread_id, question))
     decision = read_command(command, question["ask"])
+    _meant_for(command, question, stored.thread_id)
     if decision.word == "approve" and question["ask"] == "output" and "output" not in stored.progress.pending:
         raise PipelineError(
             f"stage {question['stage']!r} raised and has no output to approve; say update, retry, reject or cancel"
         )
     return decision
+
+
+def _meant_for(command: Any, question: dict[str, Any], thread_id: str) -> None:
+    """See that whoever decided had seen this question: an answer that comes twice must not answer the next one.
+
+    Raises:
+        PipelineError: it names another request, or was issued before this question was asked.
+    """
+    about, issued_at = request_of(command)
+    if about is not None and about != question["id"]:
+        raise PipelineError(
+            f"the command is about request {about!r}, which thread {thread_id!r} does not wait for (any more); "
+            + awaiting(thread_id, question)
+        )
+    if about is None and issued_at is not None and issued_at < question["asked_at"]:
+        raise PipelineError(
+            "the command was issued before this question was asked, so it answers another one (a decision that came "
+            f"twice?); decide again, or name the request in metadata['request_id']; {awaiting(thread_id, question)}"
+        )
 
 
 def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
@@ -77,12 +97,12 @@ def _update(run: Run, ask: str, stage: str, changes: dict[str, Any]) -> None:
     if ask == "before":
         inputs = {**run.progress.inputs, **isolate(changes)}
         run.check_storable("inputs", inputs)
-        run.progress.inputs = inputs
+        run.progress.change_inputs(inputs)
         return
     output = {**run.output, **isolate(changes)}
     run.check_storable(f"{OUTPUT_KEY}{stage}", output)
     run.output = output
-    run.progress.outputs.pop(stage, None)
+    run.progress.forget(stage)
 
 
 def _complaint(decision: Decision, question: dict[str, Any], output: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ from hagane.errors import BudgetSpent, PipelineError
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
+    from hagane.hitl.types import ApprovalResponse
 
 __all__ = ["StageContext", "current_stage"]
 
-_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+# The stage of this task and of what it starts.
+current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
 
 
 def current_stage() -> StageContext:
@@ -35,7 +37,7 @@ def current_stage() -> StageContext:
     Raises:
         PipelineError: it runs in none.
     """
-    context = _current.get()
+    context = current.get()
     if context is None:
         raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
     return context
@@ -45,30 +47,49 @@ class StageContext:
     """One attempt of a stage, as its agent sees it.
 
     Attributes:
-        run_id, thread_id, stage: names.
+        stage: its name.
         attempt: how often the stage was started, this start included.
-        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
-    def __init__(self, ledger: Ledger, *, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
+    # Where `interrupt()` finds the answers to the stage's questions, in their order.
+    remaining: Iterator[ApprovalResponse] = iter(())
+    _prefix = ""
+
+    def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
         self.attempt = attempt
-        self.idempotency_key = key
         self._ledger = ledger
-        self._prefix = ""
+        self._generation = generation
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self._ledger.run_id
+
+    @property
+    def thread_id(self) -> str:
+        """The thread's name."""
+        return self._ledger.thread_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this stage in this run, until a rollback undid the stage."""
+        key = f"{self.run_id}:{self.stage}:{self._generation}"
+        return f"{key}:{self._prefix[:-1]}" if self._prefix else key
+
+    @property
+    def flow_id(self) -> str:
+        """The run, as `interrupt()` calls it."""
+        return self.run_id
+
+    @property
+    def node_id(self) -> str:
+        """The stage, as `interrupt()` calls it."""
+        return self.stage
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        context = StageContext(
-            self._ledger,
-            run_id=self.run_id,
-            thread_id=self.thread_id,
-            stage=self.stage,
-            attempt=self.attempt,
-            key=f"{self.idempotency_key}:{name}",
-        )
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
         context._prefix = f"{name}/"
         return context
 
@@ -114,6 +135,10 @@ class StageContext:
         if left_cost is not None and cost > left_cost:
             raise BudgetSpent(f"stage {self.stage!r} used a cost of {cost}, {left_cost:.6f} was left")
 
+    def book(self, tokens: int, cost: float) -> None:
+        """Book what a model call used that hagane saw by itself."""
+        self._ledger.spend(self.stage, tokens, cost)
+
     def reserve(self, tokens: int = 0, cost: float = 0.0) -> None:
         """See that so much is left before it is used.
 
@@ -137,19 +162,9 @@ class StageContext:
         return self._ledger.left(self.stage)[1]
 
 
-def enter(context: StageContext | None) -> Any:
-    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
-    return _current.set(context)
-
-
-def leave(token: Any) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
-
-
 def running_stage() -> StageContext | None:
     """Return the stage that this code runs in, None outside."""
-    return _current.get()
+    return current.get()
 
 
 async def call_action(action: Callable[[str], Any], key: str) -> Any:

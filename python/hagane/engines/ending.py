@@ -11,7 +11,8 @@ from hagane.engines.ledger import MILLIONTHS
 from hagane.engines.progress import Progress
 
 if TYPE_CHECKING:
-    from hagane.engines.run import Pipeline, Run
+    from hagane.engines.pipeline import Pipeline
+    from hagane.engines.run import Run
 
 __all__ = ["finished", "reason_of", "why"]
 
@@ -28,7 +29,9 @@ def reason_of(run: Run, action: _core.Action) -> str:
     """Why the plan says `action`: the failed check's complaint, or the budget that is spent."""
     if action.budget is not None:
         return BUDGETS[action.budget]
-    return str(run.complaint.get("message", ""))
+    reason = str(run.complaint.get("message", ""))
+    given_up = run.repeated and run.failure is not None and action.kind not in ("retry", "rollback")
+    return f"{reason} (the same as before, so it was not tried again)" if given_up else reason
 
 
 def why(run: Run, action: _core.Action) -> dict[str, Any]:
@@ -57,11 +60,13 @@ def finished(
         "attempts": attempts,
         "run_id": journal.run_id,
         "thread_id": journal.thread_id,
-        **_noted(progress),
+        **(_noted(progress) if progress.notes else {}),
         **_used(pipeline, plan),
     }
     if result["status"] in ("success", "partial"):
-        result["skipped"] = [name for name in pipeline.names if attempts[name] and name not in progress.outputs]
+        outputs = progress.outputs
+        whole = len(outputs) == len(attempts)
+        result["skipped"] = [] if whole else [name for name in attempts if attempts[name] and name not in outputs]
     return pipeline.reporter.dress(result, report)
 
 
@@ -76,9 +81,6 @@ def _noted(progress: Progress) -> dict[str, Any]:
 
 def _used(pipeline: Pipeline, plan: _core.Plan) -> dict[str, Any]:
     """Tokens and cost by stage, where there were any."""
-    used = {
-        name: {"tokens": tokens, "cost": cost / MILLIONTHS}
-        for name, (tokens, cost) in zip(pipeline.names, plan.spent, strict=True)
-        if tokens or cost
-    }
+    names = pipeline.names
+    used = {names[stage]: {"tokens": tokens, "cost": cost / MILLIONTHS} for stage, tokens, cost in plan.spent}
     return {"used": used} if used else {}

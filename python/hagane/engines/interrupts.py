@@ -22,6 +22,7 @@ __all__ = [
     "question_of",
     "question_of_agent",
     "read_command",
+    "request_of",
     "signal_of",
 ]
 
@@ -73,6 +74,18 @@ def read_command(command: Any, ask: str) -> Decision:
     if word == "update" and not isinstance(value, Mapping):
         raise PipelineError(f"an update is a dict of new values, not {type(value).__name__}")
     return Decision(word, value, fields.get("issuer"))
+
+
+def request_of(command: Any) -> tuple[str | None, float | None]:
+    """Give the id of the request that a command names in its metadata, and when it was issued (seconds since 1970)."""
+    fields = command if isinstance(command, Mapping) else getattr(command, "__dict__", {})
+    metadata = fields.get("metadata")
+    about = metadata.get("request_id") if isinstance(metadata, Mapping) else None
+    try:
+        issued_at = _seconds(fields.get("issued_at"))
+    except ValueError as error:
+        raise PipelineError(f"the command's issued_at is no time: {error}") from error
+    return None if about is None else str(about), issued_at
 
 
 def question_of(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane import _core
 from hagane.engines import checks as table
-from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.checks import gate_stage_verdict, review_verdict
 from hagane.engines.deadline import Deadline
 from hagane.engines.feedback import feedback
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import BranchesFailed, Stage
+from hagane.engines.trouble import may_pass
 from hagane.observability import standard
 from hagane.validation import GateVerdict, Issue, QualityGate, StageValidator
 
@@ -46,20 +47,27 @@ GOOD = Judgement()
 class Judge:
     """Asks every check that applies and notes each verdict in the journal and the metrics."""
 
-    def __init__(self, name: str, checks: Checks, validator: Any, journal: Journal, deadline: Deadline) -> None:
-        self._name = name
-        self._checks = checks
+    def __init__(self, pipeline: Pipeline, validator: Any, journal: Journal, deadline: Deadline) -> None:
+        self._name = pipeline.name
+        self._checks = pipeline.checks
         self._validator = validator
         self._journal = journal
         self._deadline = deadline
-        self._trusted = type(validator) is StageValidator and not validator.uses_models
+        ours = type(validator) is StageValidator and "validate" not in vars(validator)
+        self._trusted = ours and not validator.uses_models
+        # Stages whose outputs nobody checks: neither gates nor reviews nor rules of ours, and no rules of others.
+        asked = validator.asked(pipeline.ungated) if ours else pipeline.ungated
+        self.unchecked = pipeline.ungated - asked if asked else pipeline.ungated
+        # What is told accepted outputs, if somebody learns from them.
+        learn = None if type(validator) is StageValidator and validator.anomalies is None else _learn_of(validator)
+        self.learner: Callable[[str, Any], Any] | None = learn
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
         message = f"{type(error).__name__}: {error}"
-        # Trouble on the way to a service may pass; anything else that comes twice will come a third time.
+        # Trouble of a service may pass; anything else that comes twice will come a third time.
         errors = error.errors.values() if isinstance(error, BranchesFailed) else [error]
-        passing = any(isinstance(one, (ConnectionError, TimeoutError, asyncio.TimeoutError)) for one in errors)
+        passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 
@@ -134,6 +142,11 @@ class Judge:
         about = {"stage": stage, "attempt": attempt, "gate": verdict.gate}
         self._journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
         standard.gate_verdict(self._name, verdict.gate, verdict.outcome)
+
+
+def _learn_of(validator: Any) -> Callable[[str, Any], Any] | None:
+    learn = getattr(validator, "learn", None)
+    return learn if callable(learn) else None
 
 
 def fingerprint(reasons: Sequence[str], output: Output) -> str | None:

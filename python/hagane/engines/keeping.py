@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from hagane import _core
 from hagane.engines.baselines import load_baselines, save_baselines
@@ -15,11 +16,13 @@ from hagane.engines.interrupts import Decision, is_interrupt
 from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.progress import Progress
-from hagane.engines.run import Hook, Pipeline, Run
-from hagane.engines.stored import Stored, restore
+from hagane.engines.run import Hook, Run
+from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
-from hagane.errors import PipelineError
+from hagane.errors import PipelineError, UnknownRun
+from hagane.observability import standard
 
 __all__ = ["RunKeeping"]
 
@@ -36,7 +39,8 @@ class RunKeeping(EngineParts):
         journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
+            if known is not None:
+                journal.take_over(known)
             self._recent[run_id] = journal
             while len(self._recent) > REMEMBERED_RUNS:
                 self._recent.popitem(last=False)
@@ -60,10 +64,7 @@ class RunKeeping(EngineParts):
                 yield
             except Exception as error:
                 if is_interrupt(error):
-                    ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
-                    self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
-                    if self._config.hitl.checkpointer is not None:
-                        await save_to(self._config.hitl.checkpointer, self._waiting[thread_id], pipeline.version)
+                    await self._keep_waiting(run)
                 raise
             return
         heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
@@ -74,6 +75,24 @@ class RunKeeping(EngineParts):
         finally:
             await heartbeat.stop()
             save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
+
+    async def _completed(self, run: Run) -> dict[str, Any]:
+        """Drive a run to its end without a store: `_driving` for the commonest case."""
+        self._waiting.pop(run.journal.thread_id, None)
+        try:
+            return await run.complete()
+        except Exception as error:
+            if is_interrupt(error):
+                await self._keep_waiting(run)
+            raise
+
+    async def _keep_waiting(self, run: Run) -> None:
+        """Remember a run that waits for a person and that no store keeps."""
+        thread_id, journal = run.journal.thread_id, run.journal
+        stored = Stored(thread_id, journal.run_id, "escalated", run.plan, run.progress, journal.last_seq)
+        self._waiting[thread_id] = stored
+        if self._config.hitl.checkpointer is not None:
+            await save_to(self._config.hitl.checkpointer, stored, run.pipeline.version)
 
     # --- stored runs ---
 
@@ -93,6 +112,27 @@ class RunKeeping(EngineParts):
         if checkpointer is None:
             self._need_store("resume")
         return await load_from(self, checkpointer, thread_id)
+
+    def _keep_a_waiting_run(self, thread_id: str) -> None:
+        """See that a new run does not take the place of one that waits for a person, unless it is to supersede.
+
+        Raises:
+            PipelineError: the thread's newest run waits; the message shows its request.
+        """
+        stored = self._waiting.get(thread_id)
+        if self._store is not None:
+            with suppress(UnknownRun):
+                head = self._store.head(thread_id)
+                if head.run.status == "escalated" and head.run.version == self._version():
+                    stored = restore(self, self._store, head)
+        if stored is None or stored.status != "escalated":
+            return
+        if self._config.on_conflict != "supersede":
+            told = awaiting(thread_id, stored.progress.question)
+            raise PipelineError(
+                f"{told}; or start the new run under another thread_id, or with on_conflict='supersede'"
+            )
+        standard.pipeline_waiting(self._config.name, -1)
 
     async def _take_turn(self, thread_id: str) -> Turn | None:
         """Keep other runs of this engine from the thread; in a store, leases do that."""
@@ -116,6 +156,7 @@ class RunKeeping(EngineParts):
             stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
+        journal.remember(stored.progress, stored.blobs)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
 
@@ -124,7 +165,7 @@ class RunKeeping(EngineParts):
 
         So writes a process that died meanwhile and whose last write came late; from now on nobody else does.
         """
-        former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
+        former = stored.standing
         if former == (head.run.run_id, head.checkpoint, head.run.status):
             return stored
         if former is None or (former[0], former[2]) != (head.run.run_id, "running") or head.run.status != "running":

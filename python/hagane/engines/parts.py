@@ -15,8 +15,8 @@ from hagane.engines.config import EngineConfig, StageConfig
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.report import Reporter
-from hagane.engines.run import Pipeline
 from hagane.engines.stage import Stage
 from hagane.engines.stored import Stored
 from hagane.engines.threads import Threads
@@ -108,10 +108,7 @@ class EngineParts(BaseEngine):
 
     def _build_flow(self) -> Pipeline:
         limit = Limit(self._config.max_concurrent_agents)
-        stages = [
-            Stage(config, self._stage_instances.get(config.name, []), self._environment, limit)
-            for config in self._stage_configs
-        ]
+        stages = [Stage(config, self._stage_instances.get(config.name, []), limit) for config in self._stage_configs]
         _check_agents(stages)
         checks = self._build_checks()
         return Pipeline(

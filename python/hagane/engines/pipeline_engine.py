@@ -55,6 +55,7 @@ class PipelineEngine(RunKeeping):
 
         Raises:
             InterruptSignal: a person has to decide something; everything is committed, and `resume` goes on.
+            PipelineError: the thread waits for a person's decision about an earlier run; the message shows the request.
             LeaseHeld: the thread is being run already.
             SnapshotError: the inputs cannot be stored without loss (with a checkpoint store only).
             StoreError: the store failed; the run can be resumed when it is back.
@@ -68,6 +69,8 @@ class PipelineEngine(RunKeeping):
         turn = await self._take_turn(names.thread_id)
         try:
             run = self._begin(inputs, names.thread_id, names.flow_id, turn)
+            if self._store is None:
+                return await self._completed(run)
             async with self._driving(run):
                 return await run.complete()
         finally:
@@ -115,10 +118,11 @@ class PipelineEngine(RunKeeping):
 
     def _begin(self, inputs: dict[str, Any], thread_id: str, run_id: str, turn: Turn | None) -> Run:
         pipeline = self._pipeline()
+        self._keep_a_waiting_run(thread_id)
         journal = self._journal(thread_id, run_id)
         journal.fence = turn.check if turn is not None else None
         journal.claim, journal.on_conflict = self._claim(), self._config.on_conflict
-        journal.note("run_started", pipeline=pipeline.name, stages=pipeline.names)
+        journal.note_small("run_started", {"pipeline": pipeline.name, "stages": pipeline.names})
         progress = Progress(isolate(dict(inputs)))
         if self._store is not None:
             journal.blob("inputs", progress.inputs)
@@ -140,7 +144,8 @@ class PipelineEngine(RunKeeping):
                 inputs) by a dict and has it checked again; `retry` runs the stage once more with the value as feedback;
                 `reject` goes back where the gate's `rollback_to` says, else ends the run as rejected; `cancel` ends it
                 and undoes what stages did. To an agent that called `interrupt()` all but `retry` and `cancel` are
-                the answer. Each decision is taken once.
+                the answer. Each decision is taken once: one that was issued before the question was asked, or that
+                names another request in `metadata["request_id"]` (the id is `signal.payload.request.id`), is refused.
 
         Raises:
             InterruptSignal: a person has to decide something else.
@@ -203,7 +208,7 @@ class PipelineEngine(RunKeeping):
             return read_history(self._store, run_id)
         if run_id not in self._recent:
             raise UnknownRun(f"this engine has no run {run_id!r} in memory; give it a checkpoint_store to keep runs")
-        return isolate(self._recent[run_id].history)  # type: ignore[no-any-return]
+        return self._recent[run_id].history
 
 
 async def _until_asked(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from hagane.engines.agents import agent_name, call
+from hagane.engines.agents import Agent, as_dict
 from hagane.engines.config import Quorum, StageConfig
-from hagane.engines.effects import enter, leave, running_stage
-from hagane.engines.environment import Environment
+from hagane.engines.effects import StageContext, current, running_stage
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
+from hagane.hitl.interrupt import given_answers
+from hagane.observability.spending import model_usage
 
 __all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
@@ -38,13 +39,11 @@ class Stage:
     `name` is the stage's name; `await execute(inputs)` runs its agents once, with no checks.
     """
 
-    def __init__(
-        self, config: StageConfig, agents: list[Any], environment: Environment, limit: Limit | None = None
-    ) -> None:
+    def __init__(self, config: StageConfig, agents: list[Any], limit: Limit | None = None) -> None:
         self.config = config
         self.name = config.name
         self.agents = agents
-        self._environment = environment
+        self._known = [Agent(agent, config.name) for agent in agents]
         self._limit = limit or Limit(None)
 
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -57,26 +56,43 @@ class Stage:
         Raises:
             BranchesFailed: too few of the parallel agents succeeded.
         """
-        return await self.execute_on(isolate(inputs))
+        return await self._execute_on(isolate(inputs))
 
-    async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
-        """`execute` on inputs that are nobody else's and may be changed."""
-        if len(self.agents) == 1:
-            output = await self._call(self.agents[0], given)
+    async def execute_in(self, context: StageContext, given: dict[str, Any]) -> dict[str, Any]:
+        """`execute` on inputs that are nobody else's and may be changed, with what the agents can ask for.
+
+        None of that is taken back: whoever calls this gives it a context of its own.
+        """
+        current.set(context)
+        model_usage.set(context.book)
+        given_answers.set(context)
+        if type(self) is not Stage or "execute" in self.__dict__:  # somebody's override
+            return as_dict(await self.execute(given))
+        agents, known = self.agents, self._known
+        if len(agents) == 1 == len(known) and agents[0] is known[0].given and self._limit.places is None:
+            return isolate(await known[0].run(given))  # type: ignore[no-any-return]
+        return await self._execute_on(given)
+
+    async def _execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
+        agents, known = self.agents, self._known
+        if [id(agent) for agent in agents] != [id(agent.given) for agent in known]:
+            self._known = [Agent(agent, self.name) for agent in agents]
+        if len(agents) == 1:
+            output = await self._call(self._known[0], given)
         elif self.config.parallel:
             output = await self._together(given)
         else:
             output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
 
-    async def _call(self, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _call(self, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         if self._limit.places is None:
-            return await call(agent, self.name, inputs, self._environment)
-        async with self._limit.place(agent_name(agent, self.name)):
-            return await call(agent, self.name, inputs, self._environment)
+            return await agent.run(inputs)
+        async with self._limit.place(agent.name):
+            return await agent.run(inputs)
 
     async def _together(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self.agents)}
+        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self._known)}
         tasks = {name: asyncio.ensure_future(self._branch(name, agent, inputs)) for name, agent in named.items()}
         try:
             if self.config.on_error == "fail":
@@ -89,13 +105,13 @@ class Stage:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         return self._counted(dict(zip(tasks, done, strict=True)))
 
-    async def _branch(self, name: str, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _branch(self, name: str, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         context = running_stage()
-        token = enter(context and context.branch(name))
+        token = current.set(context and context.branch(name))
         try:
-            return await self._call(agent, isolate(inputs))
+            return isolate(await self._call(agent, isolate(inputs)))  # type: ignore[no-any-return]
         finally:
-            leave(token)
+            current.reset(token)
 
     def _counted(self, done: dict[str, Any]) -> dict[str, Any]:
         """Keep what succeeded, if it is enough."""
@@ -115,9 +131,9 @@ class Stage:
 
     async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        for agent in self.agents:
-            result = await self._call(agent, isolate(given))
-            combined[_unused(agent_name(agent, self.name), combined)] = result
+        for agent in self._known:
+            result = isolate(await self._call(agent, isolate(given)))
+            combined[_unused(agent.name, combined)] = result
             given.update(result)
         return combined
 

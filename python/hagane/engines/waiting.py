@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
+from concurrent.futures import Future, wait
+from contextlib import aclosing, suppress
+from contextvars import copy_context
 from typing import Any
 
 from hagane.engines.journal import Event
 
 __all__ = ["complete", "last_result"]
+
+BEGINNING_SECONDS = 5.0
 
 
 async def last_result(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
@@ -24,12 +29,49 @@ async def last_result(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
 
 
 def complete(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Run to the end from synchronous code; inside a running loop (a notebook) in a thread of its own."""
+    """Run to the end from synchronous code; inside a running loop (a notebook) in a thread of its own.
+
+    KeyboardInterrupt cancels the run, which leaves its record, and is raised when that is done.
+    """
+    return _beside(work) if _in_loop() else asyncio.run(work)
+
+
+def _in_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    from concurrent.futures import ThreadPoolExecutor
+        return False
+    return True
 
-    with ThreadPoolExecutor(1) as executor:
-        return executor.submit(asyncio.run, work).result()
+
+def _beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run in another thread's loop, with this thread's context, and wait."""
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+    ended: Future[dict[str, Any]] = Future()
+
+    async def told() -> dict[str, Any]:
+        task = asyncio.current_task()
+        assert task is not None, "asyncio.run makes one"
+        begun.set_result((asyncio.get_running_loop(), task))
+        return await work
+
+    def drive() -> None:
+        try:
+            ended.set_result(asyncio.run(told()))
+        except BaseException as error:
+            ended.set_exception(error)
+
+    # A daemon: a second KeyboardInterrupt leaves it behind, and the program must be able to end then.
+    thread = threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True)
+    try:
+        thread.start()
+        wait([ended])
+    except BaseException:
+        # The interrupt may have come before there was a thread, or while it begins.
+        if wait([begun], BEGINNING_SECONDS).done:
+            loop, task = begun.result()
+            with suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(task.cancel)
+            wait([ended])
+        raise
+    return ended.result()

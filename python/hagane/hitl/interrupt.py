@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hagane.errors import InterruptError, InterruptTimeoutError
 from hagane.hitl.kinds import InterruptType
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from hagane.hitl.types import ApprovalRequest, ApprovalResponse, Command, InterruptPayload
 
 __all__ = [
+    "Given",
     "InterruptError",
     "InterruptSignal",
     "InterruptTimeoutError",
     "answers",
     "clear_interrupt",
     "get_current_interrupt",
+    "given_answers",
     "interrupt",
     "is_interrupted",
     "resume_with_command",
@@ -44,14 +46,50 @@ class InterruptSignal(Exception):
 
     def __init__(self, payload: InterruptPayload) -> None:
         self.payload = payload
-        super().__init__(f"Interrupt: {getattr(payload, 'id', payload)}")
+        super().__init__(_sentence(payload))
 
     def __reduce__(self) -> tuple[type[InterruptSignal], tuple[InterruptPayload]]:
         return type(self), (self.payload,)
 
 
+def _sentence(payload: Any) -> str:
+    """What a person reads who meets the signal as an uncaught exception; `payload` may be anything."""
+    request, state = getattr(payload, "request", None), getattr(payload, "state", None)
+    asked = getattr(request, "reason", None) or getattr(payload, "prompt", None) or "a decision is wanted"
+    node, name = getattr(payload, "node_id", None), getattr(payload, "id", payload)
+    where = f"stage {node!r} waits" if node else "the run waits"
+    thread = state.get("thread_id") if isinstance(state, dict) else None
+    how = (
+        f"thread {thread!r}; go on with resume({thread!r}, Command.approve()), or .update({{...}}), .retry(...), "
+        ".reject(...), .cancel()"
+        if thread
+        else "go on with resume(thread_id, command)"
+    )
+    return f"{where} for a person: {asked} (interrupt {name}, {how})"
+
+
+class Given(Protocol):
+    """What a driver has for one node's calls of `interrupt()`: the answers in their order, and names."""
+
+    @property
+    def remaining(self) -> Iterator[ApprovalResponse]:
+        """The answers that were not given yet."""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+
+    @property
+    def flow_id(self) -> str | None:
+        """The pipeline's run, if there is one."""
+
+    @property
+    def node_id(self) -> str | None:
+        """The stage, if there is one."""
+
+
 class _Given:
-    """The answers that a driver has for one node's calls of `interrupt()`, in their order."""
+    """The plainest `Given`."""
 
     def __init__(
         self, responses: Sequence[ApprovalResponse], thread_id: str, flow_id: str | None, node_id: str | None
@@ -67,7 +105,8 @@ _current_checkpointer: ContextVar[Checkpointer | None] = ContextVar("hagane_curr
 _current_thread_id: ContextVar[str | None] = ContextVar("hagane_current_thread_id", default=None)
 # Mutable and shared on purpose by the tasks that a run starts: they belong to one execution.
 _current_execution: ContextVar[Execution | None] = ContextVar("hagane_current_execution", default=None)
-_given: ContextVar[_Given | None] = ContextVar("hagane_given_answers", default=None)
+# What this context has for calls of `interrupt()`; an engine sets it in a context that it made for a node.
+given_answers: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
 
 
 def get_current_interrupt() -> InterruptPayload | None:
@@ -110,11 +149,11 @@ def answers(
     For engines, which keep interrupts and answers with their own run: no checkpointer is asked for. Tasks and threads
     (`asyncio.to_thread`) that begin within share the count.
     """
-    token = _given.set(_Given(responses, thread_id, flow_id, node_id))
+    token = given_answers.set(_Given(responses, thread_id, flow_id, node_id))
     try:
         yield
     finally:
-        _given.reset(token)
+        given_answers.reset(token)
 
 
 async def interrupt(
@@ -146,7 +185,7 @@ async def interrupt(
     """
     from hagane.hitl import pending
 
-    given = _given.get()
+    given = given_answers.get()
     payload = pending.payload_of(
         request,
         interrupt_type=interrupt_type,
@@ -165,7 +204,7 @@ async def interrupt(
     return response
 
 
-async def _answer(payload: InterruptPayload, given: _Given | None) -> ApprovalResponse:
+async def _answer(payload: InterruptPayload, given: Given | None) -> ApprovalResponse:
     if given is not None:
         response = next(given.remaining, None)
         if response is None:

@@ -10,8 +10,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from hagane._patching import AfterImport, Replacements
 from hagane.observability import standard
-from hagane.observability.llm.imports import AfterImport
 
 __all__ = ["PARTS", "InstrumentReport", "instrument_llm", "uninstrument_llm"]
 
@@ -36,11 +36,11 @@ class InstrumentReport:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class _Patches:
-    """Replaced attributes, with what was there before."""
+class _Patches(Replacements):
+    """The replaced functions of one package."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[Any, str, Any, Any]] = []
+        super().__init__(_log)
         self._live = True
 
     def while_live(self, describe: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,19 +48,13 @@ class _Patches:
         return lambda *args: describe(*args) if self._live else None
 
     def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        original = vars(owner)[name]
-        replacement = make(original)
-        setattr(owner, name, replacement)
-        self._made.append((owner, name, original, replacement))
+        """Put what `make` gives for a function in its place."""
+        self.set(owner, name, make(vars(owner)[name]))
 
     def undo(self) -> None:
+        """Put the functions back; copies that others kept describe nothing any more."""
         self._live = False
-        for owner, name, original, replacement in reversed(self._made):
-            if vars(owner).get(name) is replacement:
-                setattr(owner, name, original)
-            else:
-                _log.warning("%s.%s was replaced by something else since; it is left as it is", owner, name)
-        self._made.clear()
+        super().undo()
 
 
 _patches: dict[str, _Patches] = {}

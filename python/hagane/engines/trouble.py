@@ -1,0 +1,41 @@
+"""Which failures may pass by themselves: trouble on the way to a service, or of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from hagane.engines.backoff import retry_after
+
+__all__ = ["may_pass"]
+
+# RFC 9110 and 6585: request timeout, conflict, too early, too many requests; besides every 5xx.
+STATUSES = frozenset({408, 409, 425, 429})
+# Clients of services do not derive their errors from the builtin ones, but all name them alike.
+NAMES = re.compile(
+    r"Timeout|TimedOut|Connect|Network|RateLimit|Throttl|Overloaded|Unavailable|InternalServer|TooManyReq"
+)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same call may succeed later although nothing changes: then a repetition of the error says nothing.
+
+    So for connection errors and timeouts of any library, for an error that names a wait (`Retry-After`), and for the
+    HTTP statuses 408, 409, 425, 429 and 5xx. The error's causes are not looked at, but for the wait they name.
+    """
+    if isinstance(error, (ConnectionError, TimeoutError, asyncio.TimeoutError)):
+        return True
+    status = _status(error)
+    if status is not None:
+        return status in STATUSES or 500 <= status < 600
+    return retry_after(error, 0.0) is not None or any(NAMES.search(kind.__name__) for kind in type(error).__mro__)
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that the error or its response carries."""
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status"):
+            status = getattr(holder, name, None)
+            if isinstance(status, int) and 100 <= status < 600:
+                return int(status)
+    return None
