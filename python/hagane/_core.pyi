@@ -203,8 +203,8 @@ class StageRules:
     def check(self, output: Any) -> tuple[list[tuple[str, str, str, str]], float | None]:
         """Everything that is wrong with `output` (path, rule, expected, actual), and its score."""
 
-def judge_score(score: Any, threshold: float) -> str:
-    """`passed`, `failed` or `error` for a score against a threshold."""
+def judge_score(score: Any, threshold: float) -> tuple[str, float | None]:
+    """`passed`, `failed` or `error` for a score against a threshold, and the score if it is a number."""
 
 # --- anomaly detection -----------------------------------------------------------------------------------------
 
