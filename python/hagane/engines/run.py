@@ -14,9 +14,11 @@ from hagane import _core
 from hagane.engines.backoff import retry_after
 from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.doing import perform, run_stage, stopped
+from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
+from hagane.engines.events import Event
 from hagane.engines.interrupts import is_interrupt
-from hagane.engines.journal import Event, Journal
+from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
@@ -119,12 +121,14 @@ class Run:
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
         self._enter()
+        known = make_known()
         try:
             await self.drive(self.plan.begin() if first is None else first)
         except BaseException as error:
             self._stopped_by(error)
             raise
         finally:
+            forget(known)
             self.span.end()
         return self.result or {}
 
