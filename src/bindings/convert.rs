@@ -7,6 +7,7 @@ mod from_python;
 mod library;
 mod observe;
 mod place;
+mod registered;
 mod structure;
 mod to_python;
 mod types;

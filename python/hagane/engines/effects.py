@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StageContext", "current_stage"]
 
-_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+# The stage of this task and of what it starts.
+current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
 
 
 def current_stage() -> StageContext:
@@ -36,7 +37,7 @@ def current_stage() -> StageContext:
     Raises:
         PipelineError: it runs in none.
     """
-    context = _current.get()
+    context = current.get()
     if context is None:
         raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
     return context
@@ -46,22 +47,35 @@ class StageContext:
     """One attempt of a stage, as its agent sees it.
 
     Attributes:
-        run_id, thread_id, stage: names.
+        stage: its name.
         attempt: how often the stage was started, this start included.
-        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
     # Where `interrupt()` finds the answers to the stage's questions, in their order.
     remaining: Iterator[ApprovalResponse] = iter(())
     _prefix = ""
 
-    def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
+    def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
         self.attempt = attempt
-        self.idempotency_key = key
         self._ledger = ledger
+        self._generation = generation
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self._ledger.run_id
+
+    @property
+    def thread_id(self) -> str:
+        """The thread's name."""
+        return self._ledger.thread_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this stage in this run, until a rollback undid the stage."""
+        key = f"{self.run_id}:{self.stage}:{self._generation}"
+        return f"{key}:{self._prefix[:-1]}" if self._prefix else key
 
     @property
     def flow_id(self) -> str:
@@ -75,8 +89,7 @@ class StageContext:
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        key = f"{self.idempotency_key}:{name}"
-        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
         context._prefix = f"{name}/"
         return context
 
@@ -149,19 +162,9 @@ class StageContext:
         return self._ledger.left(self.stage)[1]
 
 
-def enter(context: StageContext | None) -> Any:
-    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
-    return _current.set(context)
-
-
-def leave(token: Any) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
-
-
 def running_stage() -> StageContext | None:
     """Return the stage that this code runs in, None outside."""
-    return _current.get()
+    return current.get()
 
 
 async def call_action(action: Callable[[str], Any], key: str) -> Any:
