@@ -7,9 +7,11 @@ mod from_python;
 mod library;
 mod observe;
 mod place;
+mod structure;
 mod to_python;
 mod types;
 
 pub(super) use from_python::encode;
 pub(super) use observe::{json, observe};
+pub(super) use structure::Shape;
 pub(super) use to_python::decode;

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 mod anomaly;
 mod checkpointer;
 mod convert;
+mod copies;
 mod error;
 mod log;
 mod metrics;
@@ -28,5 +29,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     anomaly::register(module)?;
     rollback::register(module)?;
     checkpointer::register(module)?;
+    copies::register(module)?;
     sandbox::register(module)
 }

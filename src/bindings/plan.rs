@@ -103,9 +103,8 @@ impl Plan {
     }
 
     /// A run under the same settings that has not begun.
-    fn fresh(&self) -> PyResult<Self> {
-        let inner = plan::Plan::new(self.inner.settings().clone()).map_err(plan_error)?;
-        Ok(Self { inner })
+    fn fresh(&self) -> Self {
+        Self { inner: self.inner.fresh() }
     }
 
     fn begin(&mut self) -> Action {
@@ -163,6 +162,11 @@ impl Plan {
     fn left(&self, stage: usize) -> LimitRow {
         let left = self.inner.left(stage);
         (left.wall, left.tokens, left.cost)
+    }
+
+    /// What an attempt of the stage has to know: wall time that is left, None without a limit, and how often it was undone.
+    fn entering(&self, stage: usize) -> (Option<u64>, u32) {
+        (self.inner.left(stage).wall, self.generation(stage))
     }
 
     /// Goes back to the state before `stage`, which must have run; `begin` goes on from there.

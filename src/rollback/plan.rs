@@ -23,13 +23,15 @@ pub use settings::{Check, Limit, Settings, Traits};
 pub use state::{Done, MAX_STATE, Phase, Seen, State};
 pub use unwind::Then;
 
+use std::sync::Arc;
+
 use crate::validation::OnFail;
 use state::Tried;
 
 /// A run's progress under its settings.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    settings: Settings,
+    settings: Arc<Settings>,
     state: State,
 }
 
@@ -38,7 +40,14 @@ impl Plan {
     pub fn new(settings: Settings) -> Result<Self, PlanError> {
         settings.validate()?;
         let state = State::new(settings.stages.len(), settings.checks.len());
-        Ok(Self { settings, state })
+        Ok(Self { settings: Arc::new(settings), state })
+    }
+
+    /// A run under the same settings that has not begun.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        let state = State::new(self.settings.stages.len(), self.settings.checks.len());
+        Self { settings: Arc::clone(&self.settings), state }
     }
 
     /// A run that was stored with `state`.
@@ -46,7 +55,7 @@ impl Plan {
         settings.validate()?;
         let state = state.complete_lists(settings.stages.len());
         state.fits(&settings)?;
-        Ok(Self { settings, state })
+        Ok(Self { settings: Arc::new(settings), state })
     }
 
     /// What to store.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import Any
 
-from hagane.engines.environment import Environment
 from hagane.engines.interrupts import is_interrupt
 from hagane.errors import PipelineError
-from hagane.observability import standard, tracing
+from hagane.observability import tracing
+from hagane.observability._meters import CANCELLED, ERROR, meter_of
+
+__all__ = ["Agent", "agent_name", "as_dict", "entry_point", "initialize", "instance_of", "is_async"]
 
 METHODS = ("run", "invoke", "process")
 TRACKED = "__hagane_tracked__"
@@ -47,11 +51,6 @@ def agent_name(agent: Any, stage: str) -> str:
     return type(agent).__name__
 
 
-def counts_itself(agent: Any, stage: str) -> bool:
-    """Whether the agent reports its own runs (`@metrics_tracked`), so that nobody else may count them."""
-    return bool(getattr(entry_point(agent, stage), TRACKED, False))
-
-
 async def initialize(agent: Any) -> None:
     """Call the agent's `initialize`, if it has one."""
     hook = getattr(agent, "initialize", None)
@@ -61,47 +60,64 @@ async def initialize(agent: Any) -> None:
             await waiting
 
 
-async def call(agent: Any, stage: str, inputs: dict[str, Any], environment: Environment) -> dict[str, Any]:
-    """Run the agent once, count it once, and give its result as a dict.
+class Agent:
+    """An agent of a stage. How it is to be called is found out once, and again only if it has another method by then.
 
-    An agent that counts itself (`@metrics_tracked`) is not counted here. A synchronous agent runs in a thread, so that
-    it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
+    `name` is what its runs are counted under.
+
+    Raises:
+        PipelineError: there is nothing to call.
     """
-    function = entry_point(agent, stage)
-    name = agent_name(agent, stage)
-    if getattr(function, tracing.SPANS_ITSELF, False):
-        return await _counted(agent, name, stage, function, inputs, environment)
-    with tracing.agent_span(name):
-        return await _counted(agent, name, stage, function, inputs, environment)
+
+    def __init__(self, agent: Any, stage: str) -> None:
+        self.name = agent_name(agent, stage)
+        self._agent = agent
+        self._stage = stage
+        self._meter = meter_of(self.name)
+        self._look(entry_point(agent, stage))
+
+    def _look(self, function: Callable[[dict[str, Any]], Any]) -> None:
+        self._function = function
+        self._method = next((name for name in METHODS if callable(getattr(self._agent, name, None))), "__call__")
+        self._is_async = is_async(function)
+        self._counts_itself = bool(getattr(function, TRACKED, False))
+        self._spans_itself = bool(getattr(function, tracing.SPANS_ITSELF, False))
+
+    async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run the agent once, count it once, and give its result as a dict.
+
+        An agent that counts itself (`@metrics_tracked`) is not counted here. A synchronous agent runs in a thread, so
+        that it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
+        """
+        function = self._entry()
+        if tracing.API in sys.modules and not self._spans_itself:
+            with tracing.agent_span(self.name):
+                return await self._counted(function, inputs)
+        return await self._counted(function, inputs)
+
+    def _entry(self) -> Callable[[dict[str, Any]], Any]:
+        function: Any = self._agent if self._method == "__call__" else getattr(self._agent, self._method, None)
+        known = self._function
+        if function is known or (type(function) is MethodType and function == known):
+            return known
+        self._look(entry_point(self._agent, self._stage))
+        return self._function
+
+    async def _counted(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        if self._counts_itself:
+            return as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+        began = self._meter.begin()
+        try:
+            result = as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+        except BaseException as error:
+            failed = isinstance(error, Exception) and not is_interrupt(error)
+            self._meter.end(began, ERROR if failed else CANCELLED, tracing.current_trace_exemplar())
+            raise
+        self._meter.end(began, 0, tracing.current_trace_exemplar())
+        return result
 
 
-async def _counted(
-    agent: Any,
-    name: str,
-    stage: str,
-    function: Callable[[dict[str, Any]], Any],
-    inputs: dict[str, Any],
-    environment: Environment,
-) -> dict[str, Any]:
-    if counts_itself(agent, stage):
-        return as_dict(await _invoke(function, inputs))
-    begun, status = environment.monotonic(), "cancelled"
-    standard.agent_started(name)
-    try:
-        result = as_dict(await _invoke(function, inputs))
-        status = "success"
-    except Exception as error:
-        status = "cancelled" if is_interrupt(error) else "error"
-        raise
-    finally:
-        standard.agent_ended(name)
-        standard.agent_run(name, status, environment.monotonic() - begun)
-    return result
-
-
-async def _invoke(function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> Any:
-    if is_async(function):
-        return await function(inputs)
+async def _in_thread(function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> Any:
     result = await asyncio.to_thread(function, inputs)
     return await result if inspect.isawaitable(result) else result
 
@@ -113,6 +129,8 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 def as_dict(result: Any) -> dict[str, Any]:
     """Make a dict of a stage's output: None is empty, models are dumped, anything else goes under `result`."""
+    if type(result) is dict:
+        return result
     if result is None:
         return {}
     if isinstance(result, Mapping):

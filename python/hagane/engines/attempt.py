@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from hagane.engines.agents import as_dict
-from hagane.engines.effects import StageContext, enter, leave
+from hagane.engines.effects import StageContext, enter
 from hagane.engines.stage import FAILED_KEY, Stage
-from hagane.hitl.interrupt import answers
+from hagane.hitl.interrupt import give_answers
 from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
@@ -19,38 +18,41 @@ __all__ = ["run_agents", "take_failed"]
 
 
 async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
-    """Run the stage's agents once and return the output, ready to be judged.
+    """Run the stage's agents once and return the output, ready to be judged; `run.seconds` is how long they took.
 
     Time, tokens and cost are booked whatever happens. Raises what the agents raise.
     """
     given = run.progress.inputs_of(stage.name, review=stage.config.review)
-    responses = _responses(run.progress.answers.get(stage.name, []))
-    wall = run.plan.left(place)[0]
+    wall, generation = run.plan.entering(place)
     context = StageContext(
         run.ledger,
         run_id=run.journal.run_id,
         thread_id=run.journal.thread_id,
         stage=stage.name,
         attempt=run.attempt,
-        key=f"{run.journal.run_id}:{stage.name}:{run.plan.generation(place)}",
+        key=f"{run.journal.run_id}:{stage.name}:{generation}",
     )
-    begun = run.pipeline.environment.monotonic()
-    entered = enter(context)
-    told = model_usage.set(lambda tokens, cost: run.ledger.spend(stage.name, tokens, cost))
+    work = _in_context(context, stage, given, run.progress.answers.get(stage.name))
+    monotonic = run.pipeline.environment.monotonic
+    begun = monotonic()
     try:
-        with answers(responses, thread_id=run.journal.thread_id, flow_id=run.journal.run_id, node_id=stage.name):
-            output = await run.deadline.bound(_executed(stage, given), None if wall is None else wall / 1000)
+        return await run.deadline.bound(work, None if wall is None else wall / 1000)
     finally:
-        model_usage.reset(told)
-        leave(entered)
-        run.plan.used(place, wall=math.ceil((run.pipeline.environment.monotonic() - begun) * 1000))
-    return as_dict(output)
+        run.seconds = monotonic() - begun
+        run.plan.used(place, wall=math.ceil(run.seconds * 1000))
 
 
-def _executed(stage: Stage, given: dict[str, Any]) -> Coroutine[Any, Any, dict[str, Any]]:
-    """Execute the stage on inputs that are its own already; an `execute` of somebody else's is called instead."""
+async def _in_context(
+    context: StageContext, stage: Stage, given: dict[str, Any], answered: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    """Execute the stage with what its agents can ask for; nothing of that is taken back: the context is its own."""
+    enter(context)
+    model_usage.set(context.book)
+    responses = _responses(answered) if answered else ()
+    give_answers(responses, thread_id=context.thread_id, flow_id=context.run_id, node_id=stage.name)
+    # The inputs are the stage's own already; an `execute` of somebody else's is called instead.
     own = type(stage) is Stage and "execute" not in vars(stage)
-    return stage.execute_on(given) if own else stage.execute(given)
+    return await stage.execute_on(given) if own else as_dict(await stage.execute(given))
 
 
 def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:
@@ -62,8 +64,6 @@ def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:
 
 
 def _responses(answered: list[dict[str, Any]]) -> list[Any]:
-    if not answered:
-        return []
     from hagane.hitl.types import ApprovalResponse
 
     return [ApprovalResponse(**answer["response"]) for answer in answered]

@@ -97,12 +97,12 @@ def _update(run: Run, ask: str, stage: str, changes: dict[str, Any]) -> None:
     if ask == "before":
         inputs = {**run.progress.inputs, **isolate(changes)}
         run.check_storable("inputs", inputs)
-        run.progress.inputs = inputs
+        run.progress.change_inputs(inputs)
         return
     output = {**run.output, **isolate(changes)}
     run.check_storable(f"{OUTPUT_KEY}{stage}", output)
     run.output = output
-    run.progress.outputs.pop(stage, None)
+    run.progress.forget(stage)
 
 
 def _complaint(decision: Decision, question: dict[str, Any], output: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,10 @@ class StageContext:
         if left_cost is not None and cost > left_cost:
             raise BudgetSpent(f"stage {self.stage!r} used a cost of {cost}, {left_cost:.6f} was left")
 
+    def book(self, tokens: int, cost: float) -> None:
+        """Book what a model call used that hagane saw by itself."""
+        self._ledger.spend(self.stage, tokens, cost)
+
     def reserve(self, tokens: int = 0, cost: float = 0.0) -> None:
         """See that so much is left before it is used.
 

@@ -11,7 +11,8 @@ from hagane.engines.ledger import MILLIONTHS
 from hagane.engines.progress import Progress
 
 if TYPE_CHECKING:
-    from hagane.engines.run import Pipeline, Run
+    from hagane.engines.pipeline import Pipeline
+    from hagane.engines.run import Run
 
 __all__ = ["finished", "reason_of", "why"]
 

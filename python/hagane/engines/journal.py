@@ -14,6 +14,7 @@ from typing import Any
 from hagane import _core
 from hagane.engines.environment import Environment
 from hagane.engines.feedback import bounded
+from hagane.engines.isolate import isolate
 from hagane.engines.lease import patiently
 from hagane.engines.progress import Progress
 from hagane.errors import StoreError
@@ -25,6 +26,8 @@ Event = dict[str, Any]
 # Names of fields that are no secrets; `bounded` looks at others.
 _NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
 _NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verdict"}
+# Number, kind, time, what happened, and whether that still has to be cut to what can be stored.
+_Note = tuple[int, str, float, dict[str, Any], bool]
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
 
 
@@ -52,24 +55,23 @@ class Journal:
         self.store = store
         self.thread_id = thread_id
         self.run_id = run_id
-        self.history: list[Event] = []
         self._environment = environment
         self._pipeline = pipeline
         self._version = version
         self._epoch: int | None = None
         self._seq = 0
-        self._unsaved: list[Event] = []
-        self._outbox: list[Event] = []
+        # All events, of which so many are saved and so many were told: most are never looked at again.
+        self._notes: list[_Note] = []
+        self._saved = 0
+        self._told = 0
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
-        self._turn = asyncio.Lock()
+        self._turn: asyncio.Lock | None = None
         self._status = "running"
         # Called before every commit; raises where the thread is no longer this run's.
         self.fence: Callable[[], None] | None = None
         # With what right the thread is taken at the first commit, and what happens where it is held.
         self.claim: _core.Claim | None = None
         self.on_conflict = "reject"
-        # Whether somebody will `drain`.
-        self.listened = True
         # The checkpoint of the last commit; the next commit marks later ones than `supersede_after` as superseded.
         self.checkpoint: int | None = None
         self.supersede_after: int | None = None
@@ -79,19 +81,38 @@ class Journal:
         self._epoch = epoch
         self._seq = last_seq
 
+    def take_over(self, former: Journal) -> None:
+        """Keep the events of a journal of the same run that wrote before this one; they are not told again."""
+        self._notes = former._notes
+        self._saved = self._told = len(self._notes)
+
     @property
     def last_seq(self) -> int:
         """The number of the last event."""
         return self._seq
 
+    @property
+    def history(self) -> list[Event]:
+        """Every event of the run that was noted in this process, for somebody who may change it."""
+        return [self._event(note) for note in self._notes]
+
     def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
+        self._take(kind, body if _is_small(body) else bounded(body), False)
+
+    def note_small(self, kind: str, body: dict[str, Any]) -> None:
+        """Do the same for a body that nobody changes and that holds little; it is cut when somebody asks for it."""
+        self._take(kind, body, True)
+
+    def _take(self, kind: str, body: dict[str, Any], uncut: bool) -> None:
         self._seq += 1
+        self._notes.append((self._seq, kind, self._environment.clock(), body, uncut))
+
+    def _event(self, note: _Note) -> Event:
+        seq, kind, at, body, uncut = note
+        shown = bounded(body) if uncut else body
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        shown = body if _is_small(body) else bounded(body)
-        event = {"seq": self._seq, "type": kind, "at": self._environment.clock(), **shown, **names}
-        self._unsaved.append(event)
-        self.history.append(event)
+        return {"seq": seq, "type": kind, "at": at, **isolate(shown), **names}
 
     def unstored(self, kind: str, **body: Any) -> Event:
         """Make an event that is told but stored nowhere: whoever lost the thread may not write."""
@@ -100,8 +121,8 @@ class Journal:
 
     def drain(self) -> list[Event]:
         """Give out saved events that nobody was given yet."""
-        events, self._outbox = self._outbox, []
-        return events
+        notes, self._told = self._notes[self._told : self._saved], self._saved
+        return [self._event(note) for note in notes]
 
     def blob(self, key: str, value: Any) -> _core.Blob:
         """Encode a part of the state. The same object under the same key is encoded once.
@@ -122,15 +143,19 @@ class Journal:
             StoreError: the store failed; nothing was written.
             LeaseLost: another run took the thread over; nothing was written.
         """
-        if self._epoch is not None or self.store is None or self.on_conflict != "wait":
+        if self.store is None:
+            self.commit_now(status, progress, plan, label)
+        elif self._epoch is not None or self.on_conflict != "wait":
             await self._commit(status, progress, plan, label)
         else:
             await patiently(lambda: self._commit(status, progress, plan, label), self._environment, "wait")
 
     async def _commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
-        if self.store is None or self.store.kind == "memory":
+        assert self.store is not None
+        if self.store.kind == "memory":
             self.commit_now(status, progress, plan, label)
             return
+        self._turn = self._turn or asyncio.Lock()
         async with self._turn:
             await self._commit_in_thread(status, progress, plan, label)
 
@@ -155,37 +180,37 @@ class Journal:
     async def _commit_in_thread(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         if self.fence is not None:
             self.fence()
-        prepared, events = self._prepare(status, progress, plan, label), self._unsaved
+        prepared, upto = self._prepare(status, progress, plan, label), len(self._notes)
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, events))
+        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, self._notes[self._saved : upto]))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
             # The write goes on in its thread; whether it succeeded must be known before anything else is written.
             await _outlast(writing)
             if not writing.cancelled() and writing.exception() is None:
-                self._saved(events)
+                self._saved = upto
             raise
-        self._saved(events)
+        self._saved = upto
 
     def commit_now(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         """Do the same without an event loop: for a run that is being cancelled or closed."""
         if self.fence is not None:
             self.fence()
-        events = self._unsaved
+        upto = len(self._notes)
         if self.store is not None:
-            self._write(self._prepare(status, progress, plan, label), events)
-        self._saved(events)
+            self._write(self._prepare(status, progress, plan, label), self._notes[self._saved : upto])
+        self._saved = upto
 
     def _prepare(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> Prepared:
         return status, [(key, self.blob(key, value)) for key, value in progress.state(plan)], label
 
-    def _write(self, prepared: Prepared, events: list[Event]) -> None:
+    def _write(self, prepared: Prepared, notes: list[_Note]) -> None:
         if self.store is None:
             return
         status, state, label = prepared
         begun = self._environment.monotonic()
-        rows = [_row(event) for event in events]
+        rows = [self._row(note) for note in notes]
         if self._epoch is None:
             written = self._begin(rows, state, label)
             if status != "running":  # which is how every run begins
@@ -231,10 +256,10 @@ class Journal:
     def _now(self) -> int:
         return int(self._environment.clock() * 1_000_000)
 
-    def _saved(self, events: list[Event]) -> None:
-        self._unsaved = self._unsaved[len(events) :]
-        if self.listened:
-            self._outbox.extend(dict(event) for event in events)
+    def _row(self, note: _Note) -> tuple[int, str, int, _core.Blob]:
+        seq, kind, at, body, uncut = note
+        shown = {**(bounded(body) if uncut else body), "thread_id": self.thread_id}
+        return seq, kind, int(at * 1_000_000), _core.Blob(shown, "event")
 
 
 def _is_small(body: dict[str, Any]) -> bool:
@@ -270,11 +295,6 @@ async def _outlast(writing: asyncio.Future[None]) -> None:
     while not writing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([writing])
-
-
-def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
-    body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
-    return event["seq"], event["type"], int(event["at"] * 1_000_000), _core.Blob(body, "event")
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,13 @@ class Judge:
         self._validator = validator
         self._journal = journal
         self._deadline = deadline
-        self._trusted = type(validator) is StageValidator and not validator.uses_models
+        ours = type(validator) is StageValidator and "validate" not in vars(validator)
+        self._trusted = ours and not validator.uses_models
+        self._asks_nothing = validator.asks_nothing if ours else _asks_something
+        learn = getattr(validator, "learn", None)
+        learns = callable(learn) and not (type(validator) is StageValidator and validator.anomalies is None)
+        # What is told accepted outputs, if somebody learns from them.
+        self.learner: Callable[[str, Any], Any] | None = learn if learns else None
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
@@ -62,6 +68,15 @@ class Judge:
         passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
+
+    def at_once(self, stage: Stage, attempt: int) -> Judgement | None:
+        """Judge an output of a stage that nobody checks; None if somebody does."""
+        name, config = stage.name, stage.config
+        if config.gate or config.review or name in self._checks.by_stage or not self._asks_nothing(name):
+            return None
+        passed = {"stage": name, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
+        self._journal.note_small("validation", passed)
+        return GOOD
 
     async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge a stage's output; an output that is not valid is not shown to gates."""
@@ -134,6 +149,10 @@ class Judge:
         about = {"stage": stage, "attempt": attempt, "gate": verdict.gate}
         self._journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
         standard.gate_verdict(self._name, verdict.gate, verdict.outcome)
+
+
+def _asks_something(_stage: str) -> bool:
+    return False
 
 
 def fingerprint(reasons: Sequence[str], output: Output) -> str | None:

@@ -16,7 +16,8 @@ from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
 from hagane.engines.progress import Progress
-from hagane.engines.run import Hook, Pipeline, Run
+from hagane.engines.pipeline import Pipeline
+from hagane.engines.run import Hook, Run
 from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
 from hagane.errors import PipelineError, UnknownRun
@@ -37,7 +38,8 @@ class RunKeeping(EngineParts):
         journal = Journal(self._store, self._environment, **names, pipeline=self._config.name, version=version)
         if self._store is None:
             known = self._recent.pop(run_id, None)
-            journal.history = known.history if known is not None else journal.history
+            if known is not None:
+                journal.take_over(known)
             self._recent[run_id] = journal
             while len(self._recent) > REMEMBERED_RUNS:
                 self._recent.popitem(last=False)

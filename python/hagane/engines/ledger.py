@@ -21,8 +21,8 @@ MILLIONTHS = 1_000_000
 class Ledger:
     """The effects and the spending of one run's stages."""
 
-    def __init__(self, names: list[str], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
-        self._places = {name: place for place, name in enumerate(names)}
+    def __init__(self, places: dict[str, int], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
+        self._places = places
         self._plan = plan
         self._progress = progress
         self._journal = journal

@@ -16,7 +16,7 @@ from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
 from hagane.engines.report import Reporter
-from hagane.engines.run import Pipeline
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import Stage
 from hagane.engines.stored import Stored
 from hagane.engines.threads import Threads
@@ -109,7 +109,7 @@ class EngineParts(BaseEngine):
     def _build_flow(self) -> Pipeline:
         limit = Limit(self._config.max_concurrent_agents)
         stages = [
-            Stage(config, self._stage_instances.get(config.name, []), self._environment, limit)
+            Stage(config, self._stage_instances.get(config.name, []), limit)
             for config in self._stage_configs
         ]
         _check_agents(stages)

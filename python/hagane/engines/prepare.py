@@ -1,4 +1,4 @@
-"""What an action of the plan means before anything runs: notes in the journal, and one commit."""
+"""What an action of the plan means before anything is done: notes in the journal, and whether they are to be committed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hagane.observability import standard
 if TYPE_CHECKING:
     from hagane.engines.run import Run
 
-__all__ = ["STARTS", "prepare"]
+__all__ = ["STARTS", "committed", "prepare"]
 
 STARTS = ("run", "retry")
 ASKED_OF_STAGES = {
@@ -21,38 +21,47 @@ ASKED_OF_STAGES = {
     "after": "the output of stage {stage!r} is taken over only when a person approved it",
 }
 
+# Status and label of a commit.
+Commit = tuple[str, str]
 
-async def prepare(run: Run, action: _core.Action) -> None:
-    """Do what comes before an action: note it, and commit."""
-    kind = action.kind
+
+def prepare(run: Run, action: _core.Action, kind: str) -> Commit | None:
+    """Note an action, which is of this kind; what is to be committed before it is done, None if nothing is."""
     if kind in STARTS:
-        await _start(run, action)
-    elif kind == "check_final":
-        await run.commit("running", "before the checks of the merged results")
-    elif kind in ("accept", "skip", "fallback"):
-        await _acceptance(run, action)
-    elif kind == "rollback":
+        return _start(run, action, kind)
+    if kind in ("accept", "skip", "fallback"):
+        _acceptance(run, action, kind)
+        return None
+    if kind == "check_final":
+        return "running", "before the checks of the merged results"
+    if kind == "rollback":
         _rollback(run, action)
-    elif kind == "compensate":
+        return None
+    if kind == "compensate":
         run.journal.note("compensation_started", stage=run.stage(action).name)
-        await run.commit("running", f"before the compensation of {run.stage(action).name}")
+        return "running", f"before the compensation of {run.stage(action).name}"
+    return _question(run, action) if kind == "ask" else None
+
+
+def committed(run: Run, action: _core.Action, kind: str) -> None:
+    """Do what follows the commit of an action."""
+    if kind == "run" and run.journal.store is not None:
+        run.progress.points[run.stage(action).name] = run.journal.checkpoint
     elif kind == "ask":
-        await _question(run, action)
+        standard.pipeline_waiting(run.pipeline.name, 1)
 
 
-async def _start(run: Run, action: _core.Action) -> None:
-    stage = run.stage(action)
+def _start(run: Run, action: _core.Action, kind: str) -> Commit:
+    name, place = run.stage(action).name, action.stage or 0
     run.attempt = action.attempt or 1
-    if run.progress.outputs:
-        run.progress.drop_from(run.pipeline.names, stage.name)
-    if action.kind == "retry":
-        run.progress.feedback[stage.name] = run.complaint
-        run.journal.note("retry", **why(run, action), stage=stage.name, attempt=run.attempt)
-        standard.stage_retry(run.pipeline.name, stage.name)
-    run.journal.note("stage_started", stage=stage.name, attempt=run.attempt)
-    await run.commit("running", f"before {stage.name}, attempt {run.attempt}")
-    if action.kind == "run" and run.journal.store is not None:
-        run.progress.points[stage.name] = run.journal.checkpoint
+    if len(run.progress.outputs) > place or run.attempt > 1:
+        run.progress.drop_from(run.pipeline.names, name)
+    if kind == "retry":
+        run.progress.feedback[name] = run.complaint
+        run.journal.note("retry", **why(run, action), stage=name, attempt=run.attempt)
+        standard.stage_retry(run.pipeline.name, name)
+    run.journal.note_small("stage_started", {"stage": name, "attempt": run.attempt})
+    return "running", f"before {name}, attempt {run.attempt}"
 
 
 def _rollback(run: Run, action: _core.Action) -> None:
@@ -65,34 +74,28 @@ def _rollback(run: Run, action: _core.Action) -> None:
     standard.rollback(run.pipeline.name, stage.name)
 
 
-async def _acceptance(run: Run, action: _core.Action) -> None:
-    stage = run.stage(action)
-    if action.kind == "skip":
-        run.journal.note("skipped", **why(run, action), stage=stage.name, attempt=run.attempt)
+def _acceptance(run: Run, action: _core.Action, kind: str) -> None:
+    name, progress = run.stage(action).name, run.progress
+    if kind == "skip":
+        run.journal.note("skipped", **why(run, action), stage=name, attempt=run.attempt)
     else:
-        if action.kind == "fallback":
+        if kind == "fallback":
             try:
                 run.output = _substitute(run, action)
             except Exception as error:
-                reason = f"the fallback failed: {type(error).__name__}: {error}"
-                await run.end("failed", stage=stage.name, reason=reason)
+                run.broken = f"the fallback failed: {type(error).__name__}: {error}"
                 return
-            run.journal.note("fallback_used", **why(run, action), stage=stage.name, attempt=run.attempt)
-        else:
-            _learn(run, stage.name)
-        run.progress.outputs[stage.name] = run.output
-    run.progress.feedback.pop(stage.name, None)
-    run.journal.note("checkpoint", stage=stage.name, attempt=run.attempt)
+            run.journal.note("fallback_used", **why(run, action), stage=name, attempt=run.attempt)
+        elif run.learn is not None and name not in progress.outputs:
+            # Anomaly detection gets to know an output that was accepted; a substitute is none.
+            run.learn(name, isolate(run.output))
+        progress.accept(name, run.output)
+    if progress.feedback:
+        progress.feedback.pop(name, None)
+    run.journal.note_small("checkpoint", {"stage": name, "attempt": run.attempt})
 
 
-def _learn(run: Run, stage: str) -> None:
-    """Let anomaly detection know an output that was accepted; a substitute is none."""
-    learn = getattr(run.validator, "learn", None)
-    if callable(learn) and stage not in run.progress.outputs:
-        learn(stage, isolate(run.output))
-
-
-async def _question(run: Run, action: _core.Action) -> None:
+def _question(run: Run, action: _core.Action) -> Commit:
     stage, ask, environment = run.stage(action).name, action.ask or "output", run.pipeline.environment
     now = environment.clock()
     if ask == "agent":
@@ -114,8 +117,7 @@ async def _question(run: Run, action: _core.Action) -> None:
     run.progress.pending = {"output": run.output} if stands else {}
     shown = {key: value for key, value in question.items() if key != "payload"}
     run.journal.note("escalated", **why(run, action), stage=stage, attempt=run.attempt, request=shown)
-    await run.commit("escalated", f"waiting for a decision about {stage}")
-    standard.pipeline_waiting(run.pipeline.name, 1)
+    return "escalated", f"waiting for a decision about {stage}"
 
 
 def _substitute(run: Run, action: _core.Action) -> dict[str, Any]:

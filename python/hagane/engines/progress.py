@@ -8,7 +8,7 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.feedback import FEEDBACK_KEY
-from hagane.engines.isolate import copier_of, isolate
+from hagane.engines.isolate import copy_other, isolate
 from hagane.errors import StoreCorrupt
 
 __all__ = ["OUTPUT_KEY", "Progress"]
@@ -46,7 +46,7 @@ class Progress:
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     points: dict[str, int | None] = field(default_factory=dict)
-    _copiers: dict[str, tuple[dict[str, Any], list[tuple[str, Any, Any]]]] = field(default_factory=dict, repr=False)
+    _layers: _core.Layers | None = field(default=None, init=False, repr=False)
 
     def state(self, plan: _core.Plan) -> Iterator[tuple[str, Any]]:
         """List the parts to store, each with its key."""
@@ -81,11 +81,28 @@ class Progress:
         inputs, feedback, ending = required
         return cls(inputs or {}, outputs, feedback or {}, ending or {}, effects, **optional), plan
 
+    def accept(self, stage: str, output: dict[str, Any]) -> None:
+        """Take an output over; nobody changes it from now on."""
+        if stage in self.outputs:
+            self._layers = None
+        elif self._layers is not None:
+            self._layers.add(stage, output)
+        self.outputs[stage] = output
+
+    def forget(self, stage: str) -> None:
+        """Forget an output, if it is there."""
+        if self.outputs.pop(stage, None) is not None:
+            self._layers = None
+
+    def change_inputs(self, inputs: dict[str, Any]) -> None:
+        """Go on with other inputs."""
+        self.inputs, self._layers = inputs, None
+
     def drop_from(self, stages: list[str], stage: str) -> None:
         """Forget the outputs of `stage` and of everything after it, and what later stages were to be told."""
         place = stages.index(stage)
         for later in stages[place:]:
-            self.outputs.pop(later, None)
+            self.forget(later)
             self.notes.pop(later, None)
         for later in stages[place + 1 :]:
             self.feedback.pop(later, None)
@@ -93,7 +110,7 @@ class Progress:
 
     def undo(self, stage: str) -> None:
         """Forget what `stage` did: it is compensated."""
-        self.outputs.pop(stage, None)
+        self.forget(stage)
         self.effects = {name: effects for name, effects in self.effects.items() if name != stage}
 
     def inputs_of(self, stage: str, *, review: bool = False) -> dict[str, Any]:
@@ -101,12 +118,9 @@ class Progress:
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
         """
-        given = self._copy("", self.inputs)
-        for name, output in self.outputs.items():
-            given[f"{name}_result"] = self._copy(name, output)
-            given.update(self._copy(name, output))
+        given = self._layered().copy()
         if review:
-            given.update(self._copy("", self.inputs))
+            given.update(isolate(self.inputs))
         given.pop(FEEDBACK_KEY, None)
         if stage in self.feedback:
             given[FEEDBACK_KEY] = isolate(self.feedback[stage])
@@ -115,13 +129,12 @@ class Progress:
             given["_hitl_response"], given["_hitl_command"] = last["response"], last["command"]
         return given
 
-    def _copy(self, name: str, source: dict[str, Any]) -> dict[str, Any]:
-        """Copy what this run owns and never changes in place: how each field is copied is found out once."""
-        known = self._copiers.get(name)
-        if known is None or known[0] is not source:
-            fields = [(key, value, copier_of(value)) for key, value in source.items()]
-            known = self._copiers[name] = (source, fields)
-        return {key: copy(value) for key, value, copy in known[1]}
+    def _layered(self) -> _core.Layers:
+        if self._layers is None:
+            self._layers = _core.Layers(self.inputs, copy_other)
+            for name, output in self.outputs.items():
+                self._layers.add(name, output)
+        return self._layers
 
     def merged(self) -> dict[str, Any]:
         """Merge the fields of all accepted outputs, later ones over earlier: what gates after the last stage see."""

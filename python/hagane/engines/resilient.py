@@ -97,7 +97,7 @@ class ResilientPipelineEngine(PipelineEngine):
         plan = pipeline.plan.fresh()
         plan.begin()
         for name in names[:target]:
-            progress.outputs[name] = isolate(checkpoints[name]["result"])
+            progress.accept(name, isolate(checkpoints[name]["result"]))
             plan.judged([])
             plan.accepted()
         message = str(told)

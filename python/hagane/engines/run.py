@@ -1,57 +1,37 @@
-"""One run of a pipeline: asks the plan what to do, does it, and reports what happened."""
+"""One run of a pipeline: what it has, and the loop that asks the plan what to do until there is nothing more to do.
+
+An action of the plan is prepared (`prepare.py`: notes, a commit) and then done (`doing.py`); stages are run by
+`attempt.py` and judged by `judge.py`.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from hagane import _core
-from hagane.engines.attempt import run_agents, take_failed
 from hagane.engines.backoff import retry_after
-from hagane.engines.checks import Checks
-from hagane.engines.config import EngineConfig
 from hagane.engines.deadline import Deadline, OutOfTime
-from hagane.engines.ending import finished, why
-from hagane.engines.environment import Environment
-from hagane.engines.interrupts import is_interrupt, signal_of
+from hagane.engines.doing import do
+from hagane.engines.ending import finished
+from hagane.engines.interrupts import is_interrupt
 from hagane.engines.journal import Event, Journal
-from hagane.engines.judge import Judge, Judgement
+from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
-from hagane.engines.prepare import STARTS, prepare
-from hagane.engines.progress import OUTPUT_KEY, Progress
-from hagane.engines.report import Reporter
+from hagane.engines.pipeline import Pipeline
+from hagane.engines.prepare import committed, prepare
+from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
-from hagane.engines.undo import CompensationFailed, compensate
+from hagane.engines.undo import CompensationFailed
 from hagane.errors import LeaseLost, StoreError
-from hagane.observability import standard, tracing
+from hagane.observability import tracing
 
-__all__ = ["Hook", "Pipeline", "Run"]
+__all__ = ["Hook", "Run"]
 
 _log = logging.getLogger("hagane.engines")
 
-STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
 Hook = Callable[["Run", _core.Action], Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Everything that the runs of an engine share; nothing in it changes during a run."""
-
-    name: str
-    version: str
-    stages: list[Stage]
-    checks: Checks
-    reporter: Reporter
-    environment: Environment
-    config: EngineConfig
-    plan: _core.Plan
-
-    @property
-    def names(self) -> list[str]:
-        """The stages' names in order."""
-        return [stage.name for stage in self.stages]
 
 
 class Run:
@@ -59,6 +39,17 @@ class Run:
 
     Args:
         hook: called instead of a retry or a rollback, if somebody overrode what happens then.
+
+    Attributes:
+        attempt: of the stage where the run stands, from 1.
+        output: the output that is being judged.
+        complaint: what was wrong with it.
+        failure: what the stage raised instead of giving an output.
+        asked: what its agent asked a person.
+        seconds: how long its agents took.
+        broken: why a fallback could not be made.
+        learn: what is told accepted outputs, by stage and output.
+        span: the run's span, if somebody traces.
     """
 
     def __init__(
@@ -76,23 +67,26 @@ class Run:
         self.progress = progress
         self.journal = journal
         self.deadline = deadline
-        self.ledger = Ledger(pipeline.names, plan, progress, journal)
+        self.hook = hook
+        self.ledger = Ledger(pipeline.places, plan, progress, journal)
+        self.judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
+        self.learn: Callable[[str, Any], Any] | None = self.judge.learner
         self.result: dict[str, Any] | None = None
-        # The output that is being judged, and what was wrong with it.
+        # A resumed run may judge the whole before it starts anything itself.
+        self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
         # Whether that is what was wrong the time before.
         self.repeated = False
-        self._fingerprint: str | None = None
-        self._hook = hook
-        self.validator = validator
-        self._judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
-        self._begun = pipeline.environment.monotonic()
-        # A resumed run may judge the whole before it starts anything itself.
-        self.attempt = plan.attempts[-1]
+        self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
-        self._span = tracing.NO_SPAN
+        self.seconds = 0.0
+        self.broken: str | None = None
+        self.span = tracing.NO_SPAN
+        self._begun = pipeline.environment.monotonic()
+
+    # --- driving ---
 
     async def events(self, first: _core.Action | None = None) -> AsyncGenerator[Event, None]:
         """Drive the run from the action `first` to its end and yield what happens, each event after it was stored.
@@ -104,7 +98,7 @@ class Run:
         try:
             following: _core.Action | None = self.plan.begin() if first is None else first
             while following is not None:
-                await prepare(self, following)
+                await self._prepare(following)
                 for event in self.journal.drain():
                     yield event
                 following = await self._perform(following)
@@ -116,11 +110,10 @@ class Run:
             self._stopped_by(error)
             raise
         finally:
-            self._span.end()
+            self.span.end()
 
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
-        self.journal.listened = False
         self._enter()
         try:
             await self.drive(self.plan.begin() if first is None else first)
@@ -128,37 +121,36 @@ class Run:
             self._stopped_by(error)
             raise
         finally:
-            self._span.end()
+            self.span.end()
         return self.result or {}
 
-    def _enter(self) -> None:
-        self._span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
-        self.ledger.opened()
-
-    def _stopped_by(self, error: BaseException) -> None:
-        """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
-        asked = self.progress.question and is_interrupt(error)
-        if not asked and not isinstance(error, StoreError):
-            self._interrupted(error)
-        self._span.fail(error if isinstance(error, Exception) else "cancelled")
+    async def drive(self, action: _core.Action | None) -> None:
+        """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
+        while action is not None:
+            await self._prepare(action)
+            action = await self._perform(action)
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
         self.attempt, self.complaint = attempt, complaint
 
-    async def drive(self, action: _core.Action | None) -> None:
-        """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
-        while action is not None:
-            await prepare(self, action)
-            action = await self._perform(action)
-
-    # --- doing it, and asking what comes next ---
+    async def _prepare(self, action: _core.Action) -> None:
+        kind = action.kind
+        commit = prepare(self, action, kind)
+        if commit is None:
+            return
+        if self.journal.store is None:
+            self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
+        else:
+            await self.commit(*commit)
+        committed(self, action, kind)
 
     async def _perform(self, action: _core.Action) -> _core.Action | None:
         if self.result is not None:
             return None
         try:
-            return await self._do(action)
+            follows = await do(self, action)
+            return follows if follows is None or self.hook is None else await self._or_hook(self.hook, follows)
         except OutOfTime:
             reason = "the run's time is spent (EngineConfig.timeout_seconds)"
             await self.end("failed", stage=self.stage(action).name, reason=reason, timeout=True)
@@ -166,112 +158,20 @@ class Run:
             await self.end("failed", stage=self.stage(action).name, reason=str(error))
         return None
 
-    async def _do(self, action: _core.Action) -> _core.Action | None:
-        kind = action.kind
-        if kind in STARTS or kind == "judge":
-            stage = self.stage(action)
-            with tracing.use(self._span), tracing.stage_span(stage.name, self.attempt) as span:
-                follows = await (self._run_stage(stage, action, span) if kind in STARTS else self._rejudge(stage))
-            return await self._or_hook(follows)
-        if kind == "check_final":
-            with tracing.use(self._span):
-                return await self._or_hook(await self._judge_final())
-        if kind in ("accept", "skip", "fallback"):
-            return self.plan.accepted()
-        if kind == "rollback":
-            return self.plan.going_back()
-        if kind == "compensate":
-            return await compensate(self, action.stage or 0)
-        if kind == "ask":
-            raise signal_of(self.progress.question, run_id=self.journal.run_id, thread_id=self.journal.thread_id)
-        if kind == "complete":
-            await self.end("partial" if action.partial else "success")
-        elif kind == "cancelled":
-            await self.end("cancelled", by="person", reason=self.complaint.get("message") or "cancelled by a person")
-        else:
-            await self._stop(action)
-        return None
-
-    async def _or_hook(self, action: _core.Action) -> _core.Action | None:
+    async def _or_hook(self, hook: Hook, action: _core.Action) -> _core.Action | None:
         """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
-        if self._hook is None or action.kind not in ("retry", "rollback"):
+        if action.kind not in ("retry", "rollback"):
             return action
-        given = await self._hook(self, action)
+        given = await hook(self, action)
         if self.result is None:
             await self.end("partial", output=given)
         return None
 
-    async def _run_stage(self, stage: Stage, action: _core.Action, span: tracing.Span) -> _core.Action:
-        if action.kind == "retry" and isinstance(self.failure, Exception):
-            await self.deadline.bound(self.pipeline.environment.sleep(self.pause(self.attempt - 1, self.failure)))
-        monotonic = self.pipeline.environment.monotonic
-        begun, failure = monotonic(), None
-        self.output, self.failure = {}, None
-        failed: dict[str, Any] = {}
-        try:
-            self.output = await run_agents(self, stage, action.stage or 0)
-            failed = take_failed(self.output, stage)
-            self.check_storable(f"{OUTPUT_KEY}{stage.name}", self.output)
-        except Exception as error:
-            if is_interrupt(error):
-                self.asked = getattr(error, "payload", None)
-                return self.plan.asked()
-            failure = error
-        self._note_output(stage.name, monotonic() - begun, failure, failed)
-        if isinstance(failure, OutOfTime):
-            raise failure
-        if failure is not None:
-            self.failure = failure
-            span.fail(failure)
-            return self._decide(self._judge.raised(stage.name, self.attempt, failure))
-        judgement = await self._judge.stage(stage, self.attempt, self.output)
-        if judgement.failures:
-            span.fail("refused")
-        self._note_damage(stage.name, failed, judgement.advice)
-        return self._decide(judgement)
+    # --- its beginning and its end ---
 
-    async def _rejudge(self, stage: Stage) -> _core.Action:
-        """Judge an output that a person changed."""
-        self.failure = None
-        return self._decide(await self._judge.stage(stage, self.attempt, self.output))
-
-    def _note_output(self, stage: str, seconds: float, failure: Exception | None, failed: dict[str, Any]) -> None:
-        standard.stage_run(self.pipeline.name, stage, seconds)
-        shown: dict[str, Any] = {"stage": stage, "attempt": self.attempt, "duration_ms": seconds * 1000}
-        if failure is None:
-            branches = {"failed": failed} if failed else {}
-            self.journal.note("stage_output", **shown, verdict="ok", fields=list(self.output), **branches)
-        else:
-            told = {"type": type(failure).__name__, "message": str(failure)}
-            self.journal.note("stage_output", **shown, verdict="error", error=told)
-
-    def _note_damage(self, stage: str, failed: dict[str, Any], advice: str | None) -> None:
-        notes = {**({"failed": failed} if failed else {}), **({"advice": advice} if advice is not None else {})}
-        self.progress.notes.pop(stage, None)
-        if notes:
-            self.plan.damaged()
-            self.progress.notes[stage] = notes
-
-    async def _judge_final(self) -> _core.Action:
-        last = self.pipeline.names[-1]
-        self.output, self.failure = self.progress.outputs.get(last, {}), None
-        return self._decide(await self._judge.final(last, self.attempt, self.output, self.progress.merged()))
-
-    def _decide(self, judgement: Judgement) -> _core.Action:
-        self.complaint = judgement.complaint
-        self.repeated = judgement.fingerprint is not None and judgement.fingerprint == self._fingerprint
-        self._fingerprint = judgement.fingerprint
-        return self.plan.judged(judgement.failures, judgement.fingerprint)
-
-    # --- endings ---
-
-    async def _stop(self, action: _core.Action) -> None:
-        stage, status, told = self.stage(action).name, STOPS[action.kind], why(self, action)
-        if action.kind == "abort":
-            self.journal.note("aborted", stage=stage, attempt=self.attempt, **told)
-        extra = {"budget": action.budget} if action.budget else {}
-        output = self.complaint.get("previous_output") if action.check is not None else None
-        await self.end(status, stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)
+    def _enter(self) -> None:
+        self.span = tracing.workflow_span(self.pipeline.name, self.journal.run_id)
+        self.ledger.opened()
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""
@@ -283,12 +183,19 @@ class Run:
                 status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
-        self._span.set({"hagane.run.status": status})
+        self.span.set({"hagane.run.status": status})
         if status not in ("success", "partial"):
-            self._span.fail(status)
+            self.span.fail(status)
         seconds = self.pipeline.environment.monotonic() - self._begun
         self.journal.note("run_completed", status=status, reason=ending.get("reason"), duration_ms=seconds * 1000)
         await self.commit(status, f"ended: {status}")
+
+    def _stopped_by(self, error: BaseException) -> None:
+        """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
+        asked = self.progress.question and is_interrupt(error)
+        if not asked and not isinstance(error, StoreError):
+            self._interrupted(error)
+        self.span.fail(error if isinstance(error, Exception) else "cancelled")
 
     def _interrupted(self, error: BaseException) -> None:
         """Leave a record that the run can go on from. A store that fails here must not hide why the run stopped."""
@@ -305,6 +212,10 @@ class Run:
 
     # --- small helpers ---
 
+    def stage(self, action: _core.Action) -> Stage:
+        """Find the stage that an action is about."""
+        return self.pipeline.stages[action.stage or 0]
+
     def check_storable(self, key: str, value: Any) -> None:
         """Refuse what the store cannot keep; SnapshotError, with the path."""
         if self.journal.store is not None:
@@ -314,13 +225,14 @@ class Run:
         """Write what happened."""
         await self.journal.commit(status, self.progress, self.plan, label)
 
-    def pause(self, retry: int, error: Exception) -> float:
-        """Seconds to wait before retry number `retry` of something that raised `error`."""
+    async def pause(self, retry: int, error: Exception) -> None:
+        """Wait before retry number `retry` of something that raised `error`."""
         config, environment = self.pipeline.config, self.pipeline.environment
         asked = retry_after(error, environment.clock())
         draw = environment.random()
-        return _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+        seconds = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+        await self.deadline.bound(_slept(environment.sleep(seconds)))
 
-    def stage(self, action: _core.Action) -> Stage:
-        """Find the stage that an action is about."""
-        return self.pipeline.stages[action.stage or 0]
+
+async def _slept(sleep: Awaitable[None]) -> None:
+    await sleep

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from hagane.engines.agents import agent_name, call
+from hagane.engines.agents import Agent
 from hagane.engines.config import Quorum, StageConfig
 from hagane.engines.effects import enter, leave, running_stage
-from hagane.engines.environment import Environment
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
@@ -39,12 +38,12 @@ class Stage:
     """
 
     def __init__(
-        self, config: StageConfig, agents: list[Any], environment: Environment, limit: Limit | None = None
+        self, config: StageConfig, agents: list[Any], limit: Limit | None = None
     ) -> None:
         self.config = config
         self.name = config.name
         self.agents = agents
-        self._environment = environment
+        self._runs = [Agent(agent, config.name) for agent in agents]
         self._limit = limit or Limit(None)
 
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -61,22 +60,22 @@ class Stage:
 
     async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
         """`execute` on inputs that are nobody else's and may be changed."""
-        if len(self.agents) == 1:
-            output = await self._call(self.agents[0], given)
+        if len(self._runs) == 1:
+            output = await self._call(self._runs[0], given)
         elif self.config.parallel:
             output = await self._together(given)
         else:
             output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
 
-    async def _call(self, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _call(self, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         if self._limit.places is None:
-            return await call(agent, self.name, inputs, self._environment)
-        async with self._limit.place(agent_name(agent, self.name)):
-            return await call(agent, self.name, inputs, self._environment)
+            return await agent.run(inputs)
+        async with self._limit.place(agent.name):
+            return await agent.run(inputs)
 
     async def _together(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self.agents)}
+        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self._runs)}
         tasks = {name: asyncio.ensure_future(self._branch(name, agent, inputs)) for name, agent in named.items()}
         try:
             if self.config.on_error == "fail":
@@ -89,11 +88,11 @@ class Stage:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
         return self._counted(dict(zip(tasks, done, strict=True)))
 
-    async def _branch(self, name: str, agent: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    async def _branch(self, name: str, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         context = running_stage()
         token = enter(context and context.branch(name))
         try:
-            return await self._call(agent, isolate(inputs))
+            return isolate(await self._call(agent, isolate(inputs)))  # type: ignore[no-any-return]
         finally:
             leave(token)
 
@@ -115,9 +114,9 @@ class Stage:
 
     async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        for agent in self.agents:
-            result = await self._call(agent, isolate(given))
-            combined[_unused(agent_name(agent, self.name), combined)] = result
+        for agent in self._runs:
+            result = isolate(await self._call(agent, isolate(given)))
+            combined[_unused(agent.name, combined)] = result
             given.update(result)
         return combined
 

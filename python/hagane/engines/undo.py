@@ -45,7 +45,7 @@ async def compensate(run: Run, place: int) -> _core.Action:
             run.journal.note("compensation_failed", stage=stage.name, attempt=number, error=_told(error))
             if number > retries or type(error).__name__ == "OutOfTime":
                 raise CompensationFailed(f"the compensation of stage {stage.name!r} failed: {_told(error)}") from error
-            await run.deadline.bound(run.pipeline.environment.sleep(run.pause(number, error)))
+            await run.pause(number, error)
     run.progress.undo(stage.name)
     action = run.plan.compensated()
     run.journal.note("compensation_completed", stage=stage.name)

@@ -27,6 +27,7 @@ __all__ = [
     "answers",
     "clear_interrupt",
     "get_current_interrupt",
+    "give_answers",
     "interrupt",
     "is_interrupted",
     "resume_with_command",
@@ -131,6 +132,17 @@ def answers(
         yield
     finally:
         _given.reset(token)
+
+
+def give_answers(
+    responses: Sequence[ApprovalResponse],
+    *,
+    thread_id: str,
+    flow_id: str | None = None,
+    node_id: str | None = None,
+) -> None:
+    """Do what `answers` does, for the rest of this context: for a driver that gives each node a context of its own."""
+    _given.set(_Given(responses, thread_id, flow_id, node_id))
 
 
 async def interrupt(

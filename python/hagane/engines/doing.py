@@ -1,0 +1,149 @@
+"""What is done for each action of the plan, and what is told to the plan afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hagane import _core
+from hagane.engines.attempt import run_agents, take_failed
+from hagane.engines.deadline import OutOfTime
+from hagane.engines.ending import why
+from hagane.engines.interrupts import is_interrupt, signal_of
+from hagane.engines.judge import Judgement
+from hagane.engines.prepare import STARTS
+from hagane.engines.progress import OUTPUT_KEY
+from hagane.engines.stage import Stage
+from hagane.engines.undo import compensate
+from hagane.observability import standard, tracing
+
+if TYPE_CHECKING:
+    from hagane.engines.run import Run
+
+__all__ = ["do"]
+
+STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
+
+
+async def do(run: Run, action: _core.Action) -> _core.Action | None:
+    """Do an action that was prepared; what the plan says then, None if the run has ended.
+
+    Raises:
+        InterruptSignal: a person has to decide something.
+        OutOfTime: the run's time is spent.
+        CompensationFailed: what a stage did could not be undone.
+    """
+    kind = action.kind
+    if kind in STARTS:
+        return await _in_span(run, action, kind)
+    if kind in ("accept", "skip", "fallback") and run.broken is None:
+        return run.plan.accepted()
+    if kind == "judge":
+        return await _in_span(run, action, kind)
+    if kind == "check_final":
+        with tracing.use(run.span):
+            return await _judge_final(run)
+    if kind == "rollback":
+        return run.plan.going_back()
+    if kind == "compensate":
+        return await compensate(run, action.stage or 0)
+    if kind == "ask":
+        raise signal_of(run.progress.question, run_id=run.journal.run_id, thread_id=run.journal.thread_id)
+    await _end(run, action, kind)
+    return None
+
+
+async def _in_span(run: Run, action: _core.Action, kind: str) -> _core.Action:
+    stage = run.stage(action)
+    work = _rejudge if kind == "judge" else _run_stage
+    if run.span is tracing.NO_SPAN:
+        return await work(run, stage, action, run.span)
+    with tracing.use(run.span), tracing.stage_span(stage.name, run.attempt) as span:
+        return await work(run, stage, action, span)
+
+
+async def _run_stage(run: Run, stage: Stage, action: _core.Action, span: tracing.Span) -> _core.Action:
+    if run.failure is not None and action.kind == "retry":
+        await run.pause(run.attempt - 1, run.failure)
+    failure: Exception | None = None
+    run.output, run.failure, run.seconds = {}, None, 0.0
+    failed: dict[str, Any] = {}
+    try:
+        run.output = await run_agents(run, stage, action.stage or 0)
+        failed = take_failed(run.output, stage)
+        run.check_storable(f"{OUTPUT_KEY}{stage.name}", run.output)
+    except Exception as error:
+        if is_interrupt(error):
+            run.asked = getattr(error, "payload", None)
+            return run.plan.asked()
+        failure = error
+    _note_output(run, stage.name, failure, failed)
+    if isinstance(failure, OutOfTime):
+        raise failure
+    if failure is not None:
+        run.failure = failure
+        span.fail(failure)
+        return _decide(run, run.judge.raised(stage.name, run.attempt, failure))
+    judgement = run.judge.at_once(stage, run.attempt)
+    if judgement is None:
+        judgement = await run.judge.stage(stage, run.attempt, run.output)
+    if judgement.failures:
+        span.fail("refused")
+    _note_damage(run, stage.name, failed, judgement.advice)
+    return _decide(run, judgement)
+
+
+async def _rejudge(run: Run, stage: Stage, _action: _core.Action, _span: tracing.Span) -> _core.Action:
+    """Judge an output that a person changed."""
+    run.failure = None
+    return _decide(run, await run.judge.stage(stage, run.attempt, run.output))
+
+
+async def _judge_final(run: Run) -> _core.Action:
+    last = run.pipeline.names[-1]
+    run.output, run.failure = run.progress.outputs.get(last, {}), None
+    return _decide(run, await run.judge.final(last, run.attempt, run.output, run.progress.merged()))
+
+
+def _decide(run: Run, judgement: Judgement) -> _core.Action:
+    run.complaint = judgement.complaint
+    run.repeated = judgement.fingerprint is not None and judgement.fingerprint == run.fingerprint
+    run.fingerprint = judgement.fingerprint
+    return run.plan.judged(judgement.failures, judgement.fingerprint)
+
+
+def _note_output(run: Run, stage: str, failure: Exception | None, failed: dict[str, Any]) -> None:
+    standard.stage_run(run.pipeline.name, stage, run.seconds)
+    shown: dict[str, Any] = {"stage": stage, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
+    if failure is not None:
+        told = {"type": type(failure).__name__, "message": str(failure)}
+        run.journal.note("stage_output", **shown, verdict="error", error=told)
+    elif failed:
+        run.journal.note("stage_output", **shown, verdict="ok", fields=list(run.output), failed=failed)
+    else:
+        shown["verdict"], shown["fields"] = "ok", tuple(run.output)
+        run.journal.note_small("stage_output", shown)
+
+
+def _note_damage(run: Run, stage: str, failed: dict[str, Any], advice: str | None) -> None:
+    run.progress.notes.pop(stage, None)
+    if failed or advice is not None:
+        run.plan.damaged()
+        notes = {**({"failed": failed} if failed else {}), **({"advice": advice} if advice is not None else {})}
+        run.progress.notes[stage] = notes
+
+
+async def _end(run: Run, action: _core.Action, kind: str) -> None:
+    """End the run as the plan says, or because a fallback could not be made."""
+    if run.broken is not None:
+        await run.end("failed", stage=run.stage(action).name, reason=run.broken)
+    elif kind == "complete":
+        await run.end("partial" if action.partial else "success")
+    elif kind == "cancelled":
+        await run.end("cancelled", by="person", reason=run.complaint.get("message") or "cancelled by a person")
+    else:
+        stage, told = run.stage(action).name, why(run, action)
+        if kind == "abort":
+            run.journal.note("aborted", stage=stage, attempt=run.attempt, **told)
+        extra = {"budget": action.budget} if action.budget else {}
+        output = run.complaint.get("previous_output") if action.check is not None else None
+        await run.end(STOPS[kind], stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)

@@ -1,0 +1,40 @@
+"""What all runs of an engine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hagane import _core
+from hagane.engines.checks import Checks
+from hagane.engines.config import EngineConfig
+from hagane.engines.environment import Environment
+from hagane.engines.report import Reporter
+from hagane.engines.stage import Stage
+
+__all__ = ["Pipeline"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that the runs of an engine share; nothing in it changes during a run.
+
+    Attributes:
+        names: the stages' names in order.
+        places: where each of them stands in that order.
+    """
+
+    name: str
+    version: str
+    stages: list[Stage]
+    checks: Checks
+    reporter: Reporter
+    environment: Environment
+    config: EngineConfig
+    plan: _core.Plan
+    names: list[str] = field(init=False)
+    places: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "places", {name: place for place, name in enumerate(names)})
