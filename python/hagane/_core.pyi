@@ -1,6 +1,6 @@
 """Types of the compiled module. One section per file of src/bindings."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
@@ -267,14 +267,14 @@ class Blob:
     def size(self) -> int:
         """Bytes that it takes in a store that has nothing of it yet."""
 
-def isolate(value: Any, other: Callable[[Any], Any]) -> Any:
-    """Copy the dictionaries, lists and tuples in `value`; `other` copies what is of another type."""
+def isolate(value: Any) -> Any:
+    """Copy the containers in `value`; other objects stay the same ones. See `hagane.engines.isolate`."""
 
 @final
 class Layers:
     """What the stages of a run are given: the inputs, and over them the accepted outputs, none of which may change."""
 
-    def __new__(cls, inputs: dict[str, Any], other: Callable[[Any], Any]) -> Layers: ...
+    def __new__(cls, inputs: dict[str, Any]) -> Layers: ...
     def add(self, stage: str, output: dict[str, Any]) -> None: ...
     def copy(self) -> dict[str, Any]: ...
 
@@ -323,6 +323,7 @@ class Plan:
     def rollback_to(self, stage: str) -> int: ...
     def state(self) -> bytes: ...
     def generation(self, stage: int) -> int: ...
+    def ran(self, stage: int, seconds: float) -> None: ...
     def entering(self, stage: int) -> tuple[int | None, int]: ...
     @property
     def attempts(self) -> list[int]: ...

@@ -6,10 +6,10 @@ use pyo3::types::PyDict;
 
 use super::convert::Shape;
 
-/// Copies the dictionaries, lists and tuples in `value`; `other` copies what is of another type.
+/// Copies the containers in `value`; other objects stay the same ones.
 #[pyfunction]
-fn isolate<'py>(value: &Bound<'py, PyAny>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    Shape::of(value)?.copy(value.py(), other)
+fn isolate<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    Shape::of(value)?.copy(value.py())
 }
 
 /// What the stages of a run are given: the inputs, and over them the accepted outputs. Its parts must not change: it
@@ -20,14 +20,13 @@ struct Layers {
     originals: Py<PyDict>,
     /// What is not the same in a copy.
     changing: Vec<(Py<PyAny>, Shape)>,
-    other: Py<PyAny>,
 }
 
 #[pymethods]
 impl Layers {
     #[new]
-    fn new(py: Python<'_>, inputs: &Bound<'_, PyDict>, other: Py<PyAny>) -> PyResult<Self> {
-        let mut layers = Self { originals: PyDict::new(py).unbind(), changing: Vec::new(), other };
+    fn new(py: Python<'_>, inputs: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut layers = Self { originals: PyDict::new(py).unbind(), changing: Vec::new() };
         layers.put_all(py, inputs)?;
         Ok(layers)
     }
@@ -43,14 +42,13 @@ impl Layers {
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let copied = self.originals.bind(py).copy()?;
         for (name, shape) in &self.changing {
-            copied.set_item(name, shape.copy(py, self.other.bind(py))?)?;
+            copied.set_item(name, shape.copy(py)?)?;
         }
         Ok(copied)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.originals)?;
-        visit.call(&self.other)?;
         self.changing.iter().try_for_each(|(name, shape)| visit.call(name).and_then(|()| shape.traverse(&visit)))
     }
 

@@ -158,6 +158,13 @@ impl Plan {
         self.inner.used(stage, plan::Amount { wall, tokens, cost });
     }
 
+    /// Books the wall time of an attempt, rounded up to milliseconds; other than a time from 0 up counts as none.
+    fn ran(&mut self, stage: usize, seconds: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and NaN is 0
+        let wall = (seconds * 1000.0).ceil() as u64;
+        self.inner.used(stage, plan::Amount { wall, tokens: 0, cost: 0 });
+    }
+
     /// What the stage may still use of wall time, tokens and cost; None without a limit.
     fn left(&self, stage: usize) -> LimitRow {
         let left = self.inner.left(stage);

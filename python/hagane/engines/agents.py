@@ -6,13 +6,14 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from types import MethodType
 from typing import Any
 
 from hagane.engines.interrupts import is_interrupt
 from hagane.errors import PipelineError
 from hagane.observability import tracing
-from hagane.observability._meters import CANCELLED, ERROR, meter_of
+from hagane.observability._meters import CANCELLED, ERROR, SUCCESS, meter_of
 
 __all__ = ["Agent", "agent_name", "as_dict", "entry_point", "initialize", "instance_of", "is_async"]
 
@@ -70,15 +71,15 @@ class Agent:
     """
 
     def __init__(self, agent: Any, stage: str) -> None:
+        self.given = agent
         self.name = agent_name(agent, stage)
-        self._agent = agent
         self._stage = stage
         self._meter = meter_of(self.name)
         self._look(entry_point(agent, stage))
 
     def _look(self, function: Callable[[dict[str, Any]], Any]) -> None:
         self._function = function
-        self._method = next((name for name in METHODS if callable(getattr(self._agent, name, None))), "__call__")
+        self._method = next((name for name in METHODS if callable(getattr(self.given, name, None))), None)
         self._is_async = is_async(function)
         self._counts_itself = bool(getattr(function, TRACKED, False))
         self._spans_itself = bool(getattr(function, tracing.SPANS_ITSELF, False))
@@ -89,32 +90,38 @@ class Agent:
         An agent that counts itself (`@metrics_tracked`) is not counted here. A synchronous agent runs in a thread, so
         that it neither blocks the event loop nor escapes the time limit; the thread itself cannot be stopped.
         """
-        function = self._entry()
-        if tracing.API in sys.modules and not self._spans_itself:
-            with tracing.agent_span(self.name):
-                return await self._counted(function, inputs)
-        return await self._counted(function, inputs)
-
-    def _entry(self) -> Callable[[dict[str, Any]], Any]:
-        function: Any = self._agent if self._method == "__call__" else getattr(self._agent, self._method, None)
-        known = self._function
-        if function is known or (type(function) is MethodType and function == known):
-            return known
-        self._look(entry_point(self._agent, self._stage))
-        return self._function
-
-    async def _counted(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> dict[str, Any]:
-        if self._counts_itself:
-            return as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+        function: Any = self.given if self._method is None else getattr(self.given, self._method, None)
+        if function is not self._function and not (type(function) is MethodType and function == self._function):
+            function = entry_point(self.given, self._stage)
+            self._look(function)
+        if self._counts_itself or tracing.API in sys.modules:
+            return await self._shown(function, inputs)
         began = self._meter.begin()
         try:
             result = as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
         except BaseException as error:
-            failed = isinstance(error, Exception) and not is_interrupt(error)
-            self._meter.end(began, ERROR if failed else CANCELLED, tracing.current_trace_exemplar())
+            self._meter.end(began, _way(error))
             raise
-        self._meter.end(began, 0, tracing.current_trace_exemplar())
+        self._meter.succeed(began)
         return result
+
+    async def _shown(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Do the same for an agent that counts itself, or where somebody may be tracing."""
+        with nullcontext() if self._spans_itself else tracing.agent_span(self.name):
+            if self._counts_itself:
+                return as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+            began = self._meter.begin()
+            try:
+                result = as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+            except BaseException as error:
+                self._meter.end(began, _way(error), tracing.current_trace_exemplar())
+                raise
+            self._meter.end(began, SUCCESS, tracing.current_trace_exemplar())
+            return result
+
+
+def _way(error: BaseException) -> int:
+    return ERROR if isinstance(error, Exception) and not is_interrupt(error) else CANCELLED
 
 
 async def _in_thread(function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from hagane.engines.agents import as_dict
@@ -22,37 +21,34 @@ async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
 
     Time, tokens and cost are booked whatever happens. Raises what the agents raise.
     """
-    given = run.progress.inputs_of(stage.name, review=stage.config.review)
+    name, journal, progress = stage.name, run.journal, run.progress
+    given = progress.inputs_of(name, stage.config.review)
     wall, generation = run.plan.entering(place)
-    context = StageContext(
-        run.ledger,
-        run_id=run.journal.run_id,
-        thread_id=run.journal.thread_id,
-        stage=stage.name,
-        attempt=run.attempt,
-        key=f"{run.journal.run_id}:{stage.name}:{generation}",
-    )
-    work = _in_context(context, stage, given, run.progress.answers.get(stage.name))
+    key = f"{journal.run_id}:{name}:{generation}"
+    context = StageContext(run.ledger, journal.run_id, journal.thread_id, name, run.attempt, key)
+    if progress.answers:
+        context.remaining = iter(_responses(progress.answers.get(name, [])))
     monotonic = run.pipeline.environment.monotonic
     begun = monotonic()
     try:
+        work = _in_context(context, stage, given)
         return await run.deadline.bound(work, None if wall is None else wall / 1000)
     finally:
         run.seconds = monotonic() - begun
-        run.plan.used(place, wall=math.ceil(run.seconds * 1000))
+        run.plan.ran(place, run.seconds)
 
 
-async def _in_context(
-    context: StageContext, stage: Stage, given: dict[str, Any], answered: list[dict[str, Any]] | None
-) -> dict[str, Any]:
+async def _in_context(context: StageContext, stage: Stage, given: dict[str, Any]) -> dict[str, Any]:
     """Execute the stage with what its agents can ask for; nothing of that is taken back: the context is its own."""
     enter(context)
     model_usage.set(context.book)
-    responses = _responses(answered) if answered else ()
-    give_answers(responses, thread_id=context.thread_id, flow_id=context.run_id, node_id=stage.name)
+    give_answers(context)
     # The inputs are the stage's own already; an `execute` of somebody else's is called instead.
-    own = type(stage) is Stage and "execute" not in vars(stage)
-    return await stage.execute_on(given) if own else as_dict(await stage.execute(given))
+    return await (stage.execute_on(given) if stage.is_plain else _executed(stage, given))
+
+
+async def _executed(stage: Stage, given: dict[str, Any]) -> dict[str, Any]:
+    return as_dict(await stage.execute(given))
 
 
 def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:

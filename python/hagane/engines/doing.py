@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from hagane import _core
@@ -24,21 +25,20 @@ __all__ = ["do"]
 STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
 
 
-async def do(run: Run, action: _core.Action) -> _core.Action | None:
-    """Do an action that was prepared; what the plan says then, None if the run has ended.
+async def do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
+    """Do an action of this kind that was prepared; what the plan says then, None if the run has ended.
 
     Raises:
         InterruptSignal: a person has to decide something.
         OutOfTime: the run's time is spent.
         CompensationFailed: what a stage did could not be undone.
     """
-    kind = action.kind
     if kind in STARTS:
-        return await _in_span(run, action, kind)
+        return await (_run_stage(run, action, run.span) if run.span is tracing.NO_SPAN else _in_span(run, action))
     if kind in ("accept", "skip", "fallback") and run.broken is None:
         return run.plan.accepted()
     if kind == "judge":
-        return await _in_span(run, action, kind)
+        return await (_rejudge(run, action) if run.span is tracing.NO_SPAN else _in_span(run, action))
     if kind == "check_final":
         with tracing.use(run.span):
             return await _judge_final(run)
@@ -52,50 +52,58 @@ async def do(run: Run, action: _core.Action) -> _core.Action | None:
     return None
 
 
-async def _in_span(run: Run, action: _core.Action, kind: str) -> _core.Action:
-    stage = run.stage(action)
-    work = _rejudge if kind == "judge" else _run_stage
-    if run.span is tracing.NO_SPAN:
-        return await work(run, stage, action, run.span)
-    with tracing.use(run.span), tracing.stage_span(stage.name, run.attempt) as span:
-        return await work(run, stage, action, span)
+async def _in_span(run: Run, action: _core.Action) -> _core.Action:
+    with tracing.use(run.span), tracing.stage_span(run.stage(action).name, run.attempt) as span:
+        return await (_rejudge(run, action) if action.kind == "judge" else _run_stage(run, action, span))
 
 
-async def _run_stage(run: Run, stage: Stage, action: _core.Action, span: tracing.Span) -> _core.Action:
+async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _core.Action:
+    place = action.stage or 0
+    stage = run.pipeline.stages[place]
+    name = stage.name
     if run.failure is not None and action.kind == "retry":
         await run.pause(run.attempt - 1, run.failure)
-    failure: Exception | None = None
-    run.output, run.failure, run.seconds = {}, None, 0.0
     failed: dict[str, Any] = {}
+    run.output, run.failure, run.seconds = {}, None, 0.0
     try:
-        run.output = await run_agents(run, stage, action.stage or 0)
-        failed = take_failed(run.output, stage)
-        run.check_storable(f"{OUTPUT_KEY}{stage.name}", run.output)
+        run.output = output = await run_agents(run, stage, place)
+        if stage.config.parallel:
+            failed = take_failed(output, stage)
+        run.check_storable(f"{OUTPUT_KEY}{name}", output)
     except Exception as error:
         if is_interrupt(error):
             run.asked = getattr(error, "payload", None)
             return run.plan.asked()
-        failure = error
-    _note_output(run, stage.name, failure, failed)
-    if isinstance(failure, OutOfTime):
-        raise failure
-    if failure is not None:
-        run.failure = failure
-        span.fail(failure)
-        return _decide(run, run.judge.raised(stage.name, run.attempt, failure))
-    judgement = run.judge.at_once(stage, run.attempt)
-    if judgement is None:
-        judgement = await run.judge.stage(stage, run.attempt, run.output)
-    if judgement.failures:
-        span.fail("refused")
-    _note_damage(run, stage.name, failed, judgement.advice)
+        return _failed(run, stage, error, span)
+    _note_output(run, name, place, output, failed)
+    if name in run.judge.unchecked:
+        judgement = run.judge.wave_through(name, run.attempt)
+    else:
+        judgement = await run.judge.stage(stage, run.attempt, output)
+        if judgement.failures:
+            span.fail("refused")
+    if failed or judgement.advice is not None or run.progress.notes:
+        _note_damage(run, name, failed, judgement.advice)
     return _decide(run, judgement)
 
 
-async def _rejudge(run: Run, stage: Stage, _action: _core.Action, _span: tracing.Span) -> _core.Action:
+def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:
+    """Note what a stage raised instead of giving an output, and have it judged; the end of the run's time is neither."""
+    _report_duration(run, run.pipeline.places[stage.name])
+    told = {"type": type(failure).__name__, "message": str(failure)}
+    about = {"stage": stage.name, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
+    run.journal.note("stage_output", **about, verdict="error", error=told)
+    if isinstance(failure, OutOfTime):
+        raise failure
+    run.output, run.failure = {}, failure
+    span.fail(failure)
+    return _decide(run, run.judge.raised(stage.name, run.attempt, failure))
+
+
+async def _rejudge(run: Run, action: _core.Action) -> _core.Action:
     """Judge an output that a person changed."""
     run.failure = None
-    return _decide(run, await run.judge.stage(stage, run.attempt, run.output))
+    return _decide(run, await run.judge.stage(run.stage(action), run.attempt, run.output))
 
 
 async def _judge_final(run: Run) -> _core.Action:
@@ -111,17 +119,22 @@ def _decide(run: Run, judgement: Judgement) -> _core.Action:
     return run.plan.judged(judgement.failures, judgement.fingerprint)
 
 
-def _note_output(run: Run, stage: str, failure: Exception | None, failed: dict[str, Any]) -> None:
-    standard.stage_run(run.pipeline.name, stage, run.seconds)
-    shown: dict[str, Any] = {"stage": stage, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
-    if failure is not None:
-        told = {"type": type(failure).__name__, "message": str(failure)}
-        run.journal.note("stage_output", **shown, verdict="error", error=told)
-    elif failed:
-        run.journal.note("stage_output", **shown, verdict="ok", fields=list(run.output), failed=failed)
+def _note_output(run: Run, stage: str, place: int, output: dict[str, Any], failed: dict[str, Any]) -> None:
+    _report_duration(run, place)
+    shown: dict[str, Any] = {"stage": stage, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
+    if failed:
+        run.journal.note("stage_output", **shown, fields=list(output), failed=failed)
     else:
-        shown["verdict"], shown["fields"] = "ok", tuple(run.output)
+        shown["fields"] = tuple(output)
         run.journal.note_small("stage_output", shown)
+
+
+def _report_duration(run: Run, place: int) -> None:
+    timer = run.pipeline.timers[place]
+    if timer is not None and tracing.API not in sys.modules and run.seconds >= 0:
+        timer.observe(run.seconds)
+    else:
+        standard.stage_run(run.pipeline.name, run.pipeline.names[place], run.seconds)
 
 
 def _note_damage(run: Run, stage: str, failed: dict[str, Any], advice: str | None) -> None:

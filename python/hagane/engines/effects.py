@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from hagane.errors import BudgetSpent, PipelineError
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
+    from hagane.hitl.types import ApprovalResponse
 
 __all__ = ["StageContext", "current_stage"]
 
@@ -50,25 +51,32 @@ class StageContext:
         idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
-    def __init__(self, ledger: Ledger, *, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
+    # Where `interrupt()` finds the answers to the stage's questions, in their order.
+    remaining: Iterator[ApprovalResponse] = iter(())
+    _prefix = ""
+
+    def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
         self.run_id = run_id
         self.thread_id = thread_id
         self.stage = stage
         self.attempt = attempt
         self.idempotency_key = key
         self._ledger = ledger
-        self._prefix = ""
+
+    @property
+    def flow_id(self) -> str:
+        """The run, as `interrupt()` calls it."""
+        return self.run_id
+
+    @property
+    def node_id(self) -> str:
+        """The stage, as `interrupt()` calls it."""
+        return self.stage
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        context = StageContext(
-            self._ledger,
-            run_id=self.run_id,
-            thread_id=self.thread_id,
-            stage=self.stage,
-            attempt=self.attempt,
-            key=f"{self.idempotency_key}:{name}",
-        )
+        key = f"{self.idempotency_key}:{name}"
+        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
         context._prefix = f"{name}/"
         return context
 

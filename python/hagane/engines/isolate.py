@@ -12,20 +12,14 @@ from hagane import _core
 __all__ = ["copy_other", "isolate"]
 
 
-def isolate(value: Any) -> Any:
-    """Copy the containers in `value`; other objects (clients, arrays, functions) stay the same ones.
-
-    A container that refuses to be copied stays the same one too: better shared than lost.
-
-    Raises:
-        SnapshotError: `value` is nested deeper than a checkpoint can hold (100 levels), or contains itself; the message
-            says where.
-    """
-    return _core.isolate(value, copy_other)
+# `isolate(value)` copies the containers in `value`; other objects (clients, arrays, functions) stay the same ones, and so
+# does a container that refuses to be copied: better shared than lost. Raises SnapshotError, with the place, where `value`
+# is nested deeper than a checkpoint can hold (100 levels) or contains itself.
+isolate = _core.isolate
 
 
 def copy_other(value: Any) -> Any:
-    """Copy what is no dict, list, tuple or plain value, if it is a container."""
+    """Copy what is no dict, list, tuple or plain value, if it is a container: `isolate` asks this for each of them."""
     return _copy(value) if _is_container(value) else value
 
 

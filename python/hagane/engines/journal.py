@@ -26,8 +26,8 @@ Event = dict[str, Any]
 # Names of fields that are no secrets; `bounded` looks at others.
 _NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
 _NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verdict"}
-# Number, kind, time, what happened, and whether that still has to be cut to what can be stored.
-_Note = tuple[int, str, float, dict[str, Any], bool]
+# Kind, time, what happened, and whether that still has to be cut to what can be stored.
+_Note = tuple[str, float, dict[str, Any], bool]
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
 
 
@@ -56,10 +56,12 @@ class Journal:
         self.thread_id = thread_id
         self.run_id = run_id
         self._environment = environment
+        self._clock = environment.clock
         self._pipeline = pipeline
         self._version = version
         self._epoch: int | None = None
-        self._seq = 0
+        # The number of the last event before those that are here.
+        self._before = 0
         # All events, of which so many are saved and so many were told: most are never looked at again.
         self._notes: list[_Note] = []
         self._saved = 0
@@ -79,7 +81,7 @@ class Journal:
     def continue_from(self, last_seq: int, epoch: int | None) -> None:
         """Go on with a run that was adopted, after its last event."""
         self._epoch = epoch
-        self._seq = last_seq
+        self._before = last_seq - len(self._notes)
 
     def take_over(self, former: Journal) -> None:
         """Keep the events of a journal of the same run that wrote before this one; they are not told again."""
@@ -89,40 +91,43 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The number of the last event."""
-        return self._seq
+        return self._before + len(self._notes)
 
     @property
     def history(self) -> list[Event]:
         """Every event of the run that was noted in this process, for somebody who may change it."""
-        return [self._event(note) for note in self._notes]
+        return self._events(0, len(self._notes))
 
     def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
-        self._take(kind, body if _is_small(body) else bounded(body), False)
+        self._notes.append((kind, self._clock(), body if _is_small(body) else bounded(body), False))
 
     def note_small(self, kind: str, body: dict[str, Any]) -> None:
         """Do the same for a body that nobody changes and that holds little; it is cut when somebody asks for it."""
-        self._take(kind, body, True)
+        self._notes.append((kind, self._clock(), body, True))
 
-    def _take(self, kind: str, body: dict[str, Any], uncut: bool) -> None:
-        self._seq += 1
-        self._notes.append((self._seq, kind, self._environment.clock(), body, uncut))
-
-    def _event(self, note: _Note) -> Event:
-        seq, kind, at, body, uncut = note
-        shown = bounded(body) if uncut else body
+    def _events(self, first: int, end: int) -> list[Event]:
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        return {"seq": seq, "type": kind, "at": at, **isolate(shown), **names}
+        return [
+            {
+                "seq": self._before + place,
+                "type": kind,
+                "at": at,
+                **(bounded(body) if uncut else isolate(body)),
+                **names,
+            }
+            for place, (kind, at, body, uncut) in enumerate(self._notes[first:end], first + 1)
+        ]
 
     def unstored(self, kind: str, **body: Any) -> Event:
         """Make an event that is told but stored nowhere: whoever lost the thread may not write."""
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        return {"seq": self._seq + 1, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
+        return {"seq": self.last_seq + 1, "type": kind, "at": self._environment.clock(), **bounded(body), **names}
 
     def drain(self) -> list[Event]:
         """Give out saved events that nobody was given yet."""
-        notes, self._told = self._notes[self._told : self._saved], self._saved
-        return [self._event(note) for note in notes]
+        first, self._told = self._told, self._saved
+        return self._events(first, self._saved)
 
     def blob(self, key: str, value: Any) -> _core.Blob:
         """Encode a part of the state. The same object under the same key is encoded once.
@@ -182,7 +187,7 @@ class Journal:
             self.fence()
         prepared, upto = self._prepare(status, progress, plan, label), len(self._notes)
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, self._notes[self._saved : upto]))
+        writing = loop.run_in_executor(_writer(os.getpid()), partial(self._write, prepared, self._saved, upto))
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -199,18 +204,18 @@ class Journal:
             self.fence()
         upto = len(self._notes)
         if self.store is not None:
-            self._write(self._prepare(status, progress, plan, label), self._notes[self._saved : upto])
+            self._write(self._prepare(status, progress, plan, label), self._saved, upto)
         self._saved = upto
 
     def _prepare(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> Prepared:
         return status, [(key, self.blob(key, value)) for key, value in progress.state(plan)], label
 
-    def _write(self, prepared: Prepared, notes: list[_Note]) -> None:
+    def _write(self, prepared: Prepared, first: int, end: int) -> None:
         if self.store is None:
             return
         status, state, label = prepared
         begun = self._environment.monotonic()
-        rows = [self._row(note) for note in notes]
+        rows = [_row(event) for event in self._events(first, end)]
         if self._epoch is None:
             written = self._begin(rows, state, label)
             if status != "running":  # which is how every run begins
@@ -256,11 +261,6 @@ class Journal:
     def _now(self) -> int:
         return int(self._environment.clock() * 1_000_000)
 
-    def _row(self, note: _Note) -> tuple[int, str, int, _core.Blob]:
-        seq, kind, at, body, uncut = note
-        shown = {**(bounded(body) if uncut else body), "thread_id": self.thread_id}
-        return seq, kind, int(at * 1_000_000), _core.Blob(shown, "event")
-
 
 def _is_small(body: dict[str, Any]) -> bool:
     """Whether `bounded` would give the same: asked first, because nearly every event is like that."""
@@ -295,6 +295,11 @@ async def _outlast(writing: asyncio.Future[None]) -> None:
     while not writing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([writing])
+
+
+def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
+    body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
+    return event["seq"], event["type"], int(event["at"] * 1_000_000), _core.Blob(body, "event")
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines import checks as table
-from hagane.engines.checks import Checks, gate_stage_verdict, review_verdict
+from hagane.engines.checks import gate_stage_verdict, review_verdict
 from hagane.engines.deadline import Deadline
 from hagane.engines.feedback import feedback
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
+from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import BranchesFailed, Stage
 from hagane.engines.trouble import may_pass
 from hagane.observability import standard
@@ -46,15 +47,16 @@ GOOD = Judgement()
 class Judge:
     """Asks every check that applies and notes each verdict in the journal and the metrics."""
 
-    def __init__(self, name: str, checks: Checks, validator: Any, journal: Journal, deadline: Deadline) -> None:
-        self._name = name
-        self._checks = checks
+    def __init__(self, pipeline: Pipeline, validator: Any, journal: Journal, deadline: Deadline) -> None:
+        self._name = pipeline.name
+        self._checks = pipeline.checks
         self._validator = validator
         self._journal = journal
         self._deadline = deadline
         ours = type(validator) is StageValidator and "validate" not in vars(validator)
         self._trusted = ours and not validator.uses_models
-        self._asks_nothing = validator.asks_nothing if ours else _asks_something
+        # Stages whose outputs nobody checks: neither gates nor reviews nor rules of ours, and no rules of others.
+        self.unchecked = pipeline.ungated - validator.asked(pipeline.ungated) if ours else frozenset()
         learn = getattr(validator, "learn", None)
         learns = callable(learn) and not (type(validator) is StageValidator and validator.anomalies is None)
         # What is told accepted outputs, if somebody learns from them.
@@ -69,12 +71,9 @@ class Judge:
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 
-    def at_once(self, stage: Stage, attempt: int) -> Judgement | None:
-        """Judge an output of a stage that nobody checks; None if somebody does."""
-        name, config = stage.name, stage.config
-        if config.gate or config.review or name in self._checks.by_stage or not self._asks_nothing(name):
-            return None
-        passed = {"stage": name, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
+    def wave_through(self, stage: str, attempt: int) -> Judgement:
+        """Judge an output of a stage that is `unchecked`."""
+        passed = {"stage": stage, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
         self._journal.note_small("validation", passed)
         return GOOD
 
@@ -149,10 +148,6 @@ class Judge:
         about = {"stage": stage, "attempt": attempt, "gate": verdict.gate}
         self._journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
         standard.gate_verdict(self._name, verdict.gate, verdict.outcome)
-
-
-def _asks_something(_stage: str) -> bool:
-    return False
 
 
 def fingerprint(reasons: Sequence[str], output: Output) -> str | None:

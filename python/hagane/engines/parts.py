@@ -108,10 +108,7 @@ class EngineParts(BaseEngine):
 
     def _build_flow(self) -> Pipeline:
         limit = Limit(self._config.max_concurrent_agents)
-        stages = [
-            Stage(config, self._stage_instances.get(config.name, []), limit)
-            for config in self._stage_configs
-        ]
+        stages = [Stage(config, self._stage_instances.get(config.name, []), limit) for config in self._stage_configs]
         _check_agents(stages)
         checks = self._build_checks()
         return Pipeline(

@@ -8,7 +8,7 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.feedback import FEEDBACK_KEY
-from hagane.engines.isolate import copy_other, isolate
+from hagane.engines.isolate import isolate
 from hagane.errors import StoreCorrupt
 
 __all__ = ["OUTPUT_KEY", "Progress"]
@@ -113,27 +113,27 @@ class Progress:
         self.forget(stage)
         self.effects = {name: effects for name, effects in self.effects.items() if name != stage}
 
-    def inputs_of(self, stage: str, *, review: bool = False) -> dict[str, Any]:
+    def inputs_of(self, stage: str, review: bool = False) -> dict[str, Any]:
         """Put together what `stage` is given: the inputs, and `<stage>_result` and the fields of each accepted output.
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
         """
-        given = self._layered().copy()
+        given = (self._layers or self._layered()).copy()
         if review:
             given.update(isolate(self.inputs))
-        given.pop(FEEDBACK_KEY, None)
+        if FEEDBACK_KEY in given:
+            del given[FEEDBACK_KEY]
         if stage in self.feedback:
             given[FEEDBACK_KEY] = isolate(self.feedback[stage])
-        if self.answers.get(stage):
+        if self.answers and self.answers.get(stage):
             last = isolate(self.answers[stage][-1])
             given["_hitl_response"], given["_hitl_command"] = last["response"], last["command"]
         return given
 
     def _layered(self) -> _core.Layers:
-        if self._layers is None:
-            self._layers = _core.Layers(self.inputs, copy_other)
-            for name, output in self.outputs.items():
-                self._layers.add(name, output)
+        self._layers = _core.Layers(self.inputs)
+        for name, output in self.outputs.items():
+            self._layers.add(name, output)
         return self._layers
 
     def merged(self) -> dict[str, Any]:

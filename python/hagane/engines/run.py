@@ -69,7 +69,7 @@ class Run:
         self.deadline = deadline
         self.hook = hook
         self.ledger = Ledger(pipeline.places, plan, progress, journal)
-        self.judge = Judge(pipeline.name, pipeline.checks, validator, journal, deadline)
+        self.judge = Judge(pipeline, validator, journal, deadline)
         self.learn: Callable[[str, Any], Any] | None = self.judge.learner
         self.result: dict[str, Any] | None = None
         # A resumed run may judge the whole before it starts anything itself.
@@ -98,10 +98,14 @@ class Run:
         try:
             following: _core.Action | None = self.plan.begin() if first is None else first
             while following is not None:
-                await self._prepare(following)
+                kind = following.kind
+                commit = prepare(self, following, kind)
+                if commit is not None:
+                    await self.commit(*commit)
+                    committed(self, following, kind)
                 for event in self.journal.drain():
                     yield event
-                following = await self._perform(following)
+                following = await self._perform(following, kind)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
         except BaseException as error:
@@ -126,30 +130,27 @@ class Run:
 
     async def drive(self, action: _core.Action | None) -> None:
         """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
+        stored = self.journal.store is not None
         while action is not None:
-            await self._prepare(action)
-            action = await self._perform(action)
+            kind = action.kind
+            commit = prepare(self, action, kind)
+            if commit is not None:
+                if stored:
+                    await self.commit(*commit)
+                else:
+                    self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
+                committed(self, action, kind)
+            action = await self._perform(action, kind)
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
         self.attempt, self.complaint = attempt, complaint
 
-    async def _prepare(self, action: _core.Action) -> None:
-        kind = action.kind
-        commit = prepare(self, action, kind)
-        if commit is None:
-            return
-        if self.journal.store is None:
-            self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
-        else:
-            await self.commit(*commit)
-        committed(self, action, kind)
-
-    async def _perform(self, action: _core.Action) -> _core.Action | None:
+    async def _perform(self, action: _core.Action, kind: str) -> _core.Action | None:
         if self.result is not None:
             return None
         try:
-            follows = await do(self, action)
+            follows = await do(self, action, kind)
             return follows if follows is None or self.hook is None else await self._or_hook(self.hook, follows)
         except OutOfTime:
             reason = "the run's time is spent (EngineConfig.timeout_seconds)"

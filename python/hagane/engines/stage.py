@@ -37,14 +37,17 @@ class Stage:
     `name` is the stage's name; `await execute(inputs)` runs its agents once, with no checks.
     """
 
-    def __init__(
-        self, config: StageConfig, agents: list[Any], limit: Limit | None = None
-    ) -> None:
+    def __init__(self, config: StageConfig, agents: list[Any], limit: Limit | None = None) -> None:
         self.config = config
         self.name = config.name
         self.agents = agents
-        self._runs = [Agent(agent, config.name) for agent in agents]
+        self._known = [Agent(agent, config.name) for agent in agents]
         self._limit = limit or Limit(None)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `execute` is what is below, and nobody's override."""
+        return type(self) is Stage and "execute" not in self.__dict__
 
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run the agents on `inputs`, which is not changed; the output is nobody else's object.
@@ -60,13 +63,24 @@ class Stage:
 
     async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
         """`execute` on inputs that are nobody else's and may be changed."""
-        if len(self._runs) == 1:
-            output = await self._call(self._runs[0], given)
+        known = self._known if self._is_known() else self._look_again()
+        if len(known) == 1:
+            output = await (known[0].run(given) if self._limit.places is None else self._call(known[0], given))
         elif self.config.parallel:
             output = await self._together(given)
         else:
             output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
+
+    def _is_known(self) -> bool:
+        """Whether the agents are those that were looked at when the stage was made."""
+        if len(self.agents) == 1 == len(self._known):
+            return self.agents[0] is self._known[0].given
+        return [id(agent) for agent in self.agents] == [id(agent.given) for agent in self._known]
+
+    def _look_again(self) -> list[Agent]:
+        self._known = [Agent(agent, self.name) for agent in self.agents]
+        return self._known
 
     async def _call(self, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         if self._limit.places is None:
@@ -75,7 +89,7 @@ class Stage:
             return await agent.run(inputs)
 
     async def _together(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self._runs)}
+        named = {f"{self.name}_{number}": agent for number, agent in enumerate(self._known)}
         tasks = {name: asyncio.ensure_future(self._branch(name, agent, inputs)) for name, agent in named.items()}
         try:
             if self.config.on_error == "fail":
@@ -114,7 +128,7 @@ class Stage:
 
     async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        for agent in self._runs:
+        for agent in self._known:
             result = isolate(await self._call(agent, isolate(given)))
             combined[_unused(agent.name, combined)] = result
             given.update(result)

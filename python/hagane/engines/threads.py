@@ -24,7 +24,7 @@ class Turn:
         Raises:
             LeaseLost: a later run superseded this one.
         """
-        if self._threads.holder(self.thread_id) is not self:
+        if self._threads.turns.get(self.thread_id) is not self:
             raise LeaseLost(
                 f"thread {self.thread_id!r} was taken over by another run; nothing was written. Stop this run"
             )
@@ -38,13 +38,10 @@ class Threads:
     """The threads of one engine that are being run."""
 
     def __init__(self) -> None:
-        self._turns: dict[str, Turn] = {}
+        # Who runs a thread, by its name.
+        self.turns: dict[str, Turn] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._numbers = itertools.count()
-
-    def holder(self, thread_id: str) -> Turn | None:
-        """Who runs the thread."""
-        return self._turns.get(thread_id)
 
     async def take(self, thread_id: str, on_conflict: str) -> Turn:
         """Take the thread; `on_conflict` says what to do when it is run already.
@@ -52,7 +49,7 @@ class Threads:
         Raises:
             LeaseHeld: it is, and `on_conflict` is "reject".
         """
-        while thread_id in self._turns and on_conflict != "supersede":
+        while thread_id in self.turns and on_conflict != "supersede":
             if on_conflict == "reject":
                 raise LeaseHeld(
                     f"thread {thread_id!r} is being run already; wait for that run, give this one another thread_id, "
@@ -61,14 +58,14 @@ class Threads:
             free = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(thread_id, []).append(free)
             await free
-        turn = self._turns[thread_id] = Turn(self, thread_id, next(self._numbers))
+        turn = self.turns[thread_id] = Turn(self, thread_id, next(self._numbers))
         return turn
 
     def give_back(self, turn: Turn) -> None:
         """Let the next one have the thread."""
-        if self._turns.get(turn.thread_id) is not turn:
+        if self.turns.get(turn.thread_id) is not turn:
             return
-        del self._turns[turn.thread_id]
+        del self.turns[turn.thread_id]
         for free in self._waiting.pop(turn.thread_id, []):
             if not free.done():
                 # `run_sync` in several threads brings several loops.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hagane.errors import InterruptError, InterruptTimeoutError
 from hagane.hitl.kinds import InterruptType
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hagane.hitl.types import ApprovalRequest, ApprovalResponse, Command, InterruptPayload
 
 __all__ = [
+    "Given",
     "InterruptError",
     "InterruptSignal",
     "InterruptTimeoutError",
@@ -67,8 +68,21 @@ def _sentence(payload: Any) -> str:
     return f"{where} for a person: {asked} (interrupt {name}, {how})"
 
 
+class Given(Protocol):
+    """What a driver has for one node's calls of `interrupt()`: the answers in their order, and names."""
+
+    @property
+    def remaining(self) -> Iterator[ApprovalResponse]: ...
+    @property
+    def thread_id(self) -> str: ...
+    @property
+    def flow_id(self) -> str | None: ...
+    @property
+    def node_id(self) -> str | None: ...
+
+
 class _Given:
-    """The answers that a driver has for one node's calls of `interrupt()`, in their order."""
+    """The plainest `Given`."""
 
     def __init__(
         self, responses: Sequence[ApprovalResponse], thread_id: str, flow_id: str | None, node_id: str | None
@@ -84,7 +98,7 @@ _current_checkpointer: ContextVar[Checkpointer | None] = ContextVar("hagane_curr
 _current_thread_id: ContextVar[str | None] = ContextVar("hagane_current_thread_id", default=None)
 # Mutable and shared on purpose by the tasks that a run starts: they belong to one execution.
 _current_execution: ContextVar[Execution | None] = ContextVar("hagane_current_execution", default=None)
-_given: ContextVar[_Given | None] = ContextVar("hagane_given_answers", default=None)
+_given: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
 
 
 def get_current_interrupt() -> InterruptPayload | None:
@@ -134,15 +148,9 @@ def answers(
         _given.reset(token)
 
 
-def give_answers(
-    responses: Sequence[ApprovalResponse],
-    *,
-    thread_id: str,
-    flow_id: str | None = None,
-    node_id: str | None = None,
-) -> None:
+def give_answers(given: Given) -> None:
     """Do what `answers` does, for the rest of this context: for a driver that gives each node a context of its own."""
-    _given.set(_Given(responses, thread_id, flow_id, node_id))
+    _given.set(given)
 
 
 async def interrupt(
@@ -193,7 +201,7 @@ async def interrupt(
     return response
 
 
-async def _answer(payload: InterruptPayload, given: _Given | None) -> ApprovalResponse:
+async def _answer(payload: InterruptPayload, given: Given | None) -> ApprovalResponse:
     if given is not None:
         response = next(given.remaining, None)
         if response is None:

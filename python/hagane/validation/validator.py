@@ -64,10 +64,11 @@ class StageValidator:
         """Check `output` of stage `stage_name`: the awaitable form of `check`."""
         return self.check(stage_name, output)
 
-    def asks_nothing(self, stage_name: str) -> bool:
-        """Whether every output of the stage passes, without issue, warning or score: nothing is asked of it."""
-        rules = self._config.min_quality_score is not None or self._anomalies is not None
-        return not (rules or stage_name in self._rules)
+    def asked(self, stage_names: frozenset[str]) -> frozenset[str]:
+        """Those of the stages of which something is asked; of the others every output passes, without a score."""
+        if self._config.min_quality_score is not None or self._anomalies is not None:
+            return stage_names
+        return stage_names & self._rules.keys() if self._rules else frozenset()
 
     @property
     def uses_models(self) -> bool:

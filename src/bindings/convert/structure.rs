@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::super::error::raise;
+use super::types::Types;
 
 /// Below what a snapshot can hold (128): an output is stored inside other containers.
 const DEEPEST: usize = 100;
@@ -21,7 +22,7 @@ pub(in super::super) enum Shape {
     List(Py<PyList>, Vec<(usize, Shape)>),
     /// A tuple in which something can change.
     Tuple(Vec<Shape>),
-    /// Of another type: somebody else knows.
+    /// Of another type: `hagane.engines.isolate` knows.
     Other(Py<PyAny>),
 }
 
@@ -48,18 +49,14 @@ impl Shape {
         })
     }
 
-    /// A copy; `other` copies what is of no type that is known here.
-    pub(in super::super) fn copy<'py>(
-        &self,
-        py: Python<'py>,
-        other: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    /// A copy.
+    pub(in super::super) fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(match self {
             Self::Same(value) => value.bind(py).clone(),
             Self::Dict(original, entries) => {
                 let copied = original.bind(py).copy()?;
                 for (key, shape) in entries {
-                    copied.set_item(key, shape.copy(py, other)?)?;
+                    copied.set_item(key, shape.copy(py)?)?;
                 }
                 copied.into_any()
             }
@@ -67,15 +64,15 @@ impl Shape {
                 let original = original.bind(py);
                 let copied = original.get_slice(0, original.len());
                 for (index, shape) in items {
-                    copied.set_item(*index, shape.copy(py, other)?)?;
+                    copied.set_item(*index, shape.copy(py)?)?;
                 }
                 copied.into_any()
             }
             Self::Tuple(items) => {
-                let items = items.iter().map(|shape| shape.copy(py, other)).collect::<PyResult<Vec<_>>>()?;
+                let items = items.iter().map(|shape| shape.copy(py)).collect::<PyResult<Vec<_>>>()?;
                 PyTuple::new(py, items)?.into_any()
             }
-            Self::Other(value) => other.call1((value,))?,
+            Self::Other(value) => Types::copy_other(py)?.call1((value,))?,
         })
     }
 

@@ -50,17 +50,28 @@ impl Types {
     /// `hagane.rollback.registry.take_apart`: loaded when a class that only it can know comes up.
     pub(super) fn take_apart<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        registry(py, &FUNCTION, "take_apart")
+        function(py, &FUNCTION, "hagane.rollback.registry", "take_apart")
     }
 
     /// `hagane.rollback.registry.put_together`.
     pub(super) fn put_together<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        registry(py, &FUNCTION, "put_together")
+        function(py, &FUNCTION, "hagane.rollback.registry", "put_together")
+    }
+
+    /// `hagane.engines.isolate.copy_other`.
+    pub(super) fn copy_other<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        function(py, &FUNCTION, "hagane.engines.isolate", "copy_other")
     }
 }
 
-fn registry<'py>(py: Python<'py>, function: &PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    let look_up = || PyResult::Ok(py.import("hagane.rollback.registry")?.getattr(name)?.unbind());
-    Ok(function.get_or_try_init(py, look_up)?.bind(py).clone())
+fn function<'py>(
+    py: Python<'py>,
+    known: &PyOnceLock<Py<PyAny>>,
+    module: &str,
+    name: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let look_up = || PyResult::Ok(py.import(module)?.getattr(name)?.unbind());
+    Ok(known.get_or_try_init(py, look_up)?.bind(py).clone())
 }
