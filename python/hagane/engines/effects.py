@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StageContext", "current_stage"]
 
-_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+# The stage of this task and of what it starts.
+current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
 
 
 def current_stage() -> StageContext:
@@ -36,7 +37,7 @@ def current_stage() -> StageContext:
     Raises:
         PipelineError: it runs in none.
     """
-    context = _current.get()
+    context = current.get()
     if context is None:
         raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
     return context
@@ -149,19 +150,9 @@ class StageContext:
         return self._ledger.left(self.stage)[1]
 
 
-def enter(context: StageContext | None) -> Any:
-    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
-    return _current.set(context)
-
-
-def leave(token: Any) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
-
-
 def running_stage() -> StageContext | None:
     """Return the stage that this code runs in, None outside."""
-    return _current.get()
+    return current.get()
 
 
 async def call_action(action: Callable[[str], Any], key: str) -> Any:

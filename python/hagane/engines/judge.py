@@ -71,12 +71,6 @@ class Judge:
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 
-    def wave_through(self, stage: str, attempt: int) -> Judgement:
-        """Judge an output of a stage that is `unchecked`."""
-        passed = {"stage": stage, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
-        self._journal.note_small("validation", passed)
-        return GOOD
-
     async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge a stage's output; an output that is not valid is not shown to gates."""
         invalid = await self._validate(stage.name, attempt, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from hagane import _core
 from hagane.engines.baselines import load_baselines, save_baselines
@@ -15,8 +16,8 @@ from hagane.engines.interrupts import Decision, is_interrupt
 from hagane.engines.journal import Event, Journal, read_history
 from hagane.engines.lease import Heartbeat, claim_of, patiently
 from hagane.engines.parts import EngineParts
-from hagane.engines.progress import Progress
 from hagane.engines.pipeline import Pipeline
+from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Run
 from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
@@ -63,10 +64,7 @@ class RunKeeping(EngineParts):
                 yield
             except Exception as error:
                 if is_interrupt(error):
-                    ids, seq = (thread_id, run.journal.run_id), run.journal.last_seq
-                    self._waiting[thread_id] = Stored(*ids, "escalated", run.plan, run.progress, seq)
-                    if self._config.hitl.checkpointer is not None:
-                        await save_to(self._config.hitl.checkpointer, self._waiting[thread_id], pipeline.version)
+                    await self._keep_waiting(run)
                 raise
             return
         heartbeat = Heartbeat(run.journal.renew, self._config.lease_seconds, self._environment)
@@ -77,6 +75,24 @@ class RunKeeping(EngineParts):
         finally:
             await heartbeat.stop()
             save_baselines(self._store, pipeline.name, self._validator, self._environment.clock())
+
+    async def _completed(self, run: Run) -> dict[str, Any]:
+        """Drive a run to its end without a store: `_driving` for the commonest case."""
+        self._waiting.pop(run.journal.thread_id, None)
+        try:
+            return await run.complete()
+        except Exception as error:
+            if is_interrupt(error):
+                await self._keep_waiting(run)
+            raise
+
+    async def _keep_waiting(self, run: Run) -> None:
+        """Remember a run that waits for a person and that no store keeps."""
+        thread_id, journal = run.journal.thread_id, run.journal
+        stored = Stored(thread_id, journal.run_id, "escalated", run.plan, run.progress, journal.last_seq)
+        self._waiting[thread_id] = stored
+        if self._config.hitl.checkpointer is not None:
+            await save_to(self._config.hitl.checkpointer, stored, run.pipeline.version)
 
     # --- stored runs ---
 
