@@ -110,13 +110,15 @@ bench-metrics: $(READY) ## metrics beside prometheus_client, optimised (AGENTFLO
 	$(BIN)/python benches/metrics.py --json .benchmarks/metrics.json $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
 
 .PHONY: bench-reliability
-bench-reliability: $(READY) ## snapshots and stores beside deepcopy and LangGraph's savers, optimised (POSTGRES=URL for that too)
+bench-reliability: $(READY) ## snapshots, stores, engine beside their peers, optimised (POSTGRES=URL, AGENTFLOW=DIR)
 	mkdir -p .benchmarks
 	env -u CONDA_PREFIX PIP_QUIET=1 VIRTUAL_ENV="$(abspath $(VENV))" CARGO_PROFILE_RELEASE_LTO=thin \
 		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 $(BIN)/maturin develop --quiet --release
 	rm -f $(BUILT)
 	$(BIN)/python benches/reliability.py --json .benchmarks/reliability.json $(if $(POSTGRES),--postgres "$(POSTGRES)")
 	$(BIN)/python benches/reliability_engine.py $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
+	$(BIN)/python benches/reliability_core.py $(if $(AGENTFLOW),--agentflow "$(AGENTFLOW)")
+	$(BIN)/python benches/anomaly.py
 
 .PHONY: services-install services-up services-down services-status
 services-install: ## install the services from Debian's packages (as root)

@@ -19,6 +19,7 @@ from .states import conversation, message
 
 STEPS = 40
 SIZES = ((1_000_000, "1 MB", 2.0), (100_000, "100 KB", 1.0), (1_000, "1 KB", 1 / 1.3))
+SMALL = 10_000
 Step = Callable[[list[Any]], None]
 
 
@@ -75,7 +76,10 @@ def row(what: str, size: int, ours: Step, theirs: Step, rival: str, least: float
     messages = conversation(size)
     figures: tuple[list[float], list[float]] = ([], [])
     for number in range(STEPS):
-        messages.append(message(len(messages)))
+        messages.append(message(len(messages) + number))
+        if size < SMALL:
+            # Growing by a message would soon make another state of it.
+            del messages[0]
         for step, figure in zip((ours, theirs) if number % 2 else (theirs, ours), _turn(figures, number), strict=True):
             begun = time.perf_counter()
             step(messages)

@@ -19,19 +19,29 @@ from .clock import ROUNDS, Row
 STAGES = 10
 
 
-class Nothing:
-    name = "nothing"
+class Giving:
+    name = "giving"
+
+    def __init__(self, output: dict[str, Any]) -> None:
+        self.output = output
 
     async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        return {}
+        return self.output
+
+
+def messages(count: int) -> list[dict[str, Any]]:
+    return [{"id": number, "role": "user", "text": "x" * 60, "meta": {"tags": ["a", "b"]}} for number in range(count)]
 
 
 def rows(agentflow: str | None) -> list[Row]:
     theirs = _engine(agentflow) if agentflow else None
-    small, big = {"topic": "steel"}, {"text": [f"line {number} of the document" for number in range(4000)]}
+    small, flat = {"topic": "steel"}, {"text": [f"line {number} of the document" for number in range(4000)]}
+    nested = {"messages": messages(800)}
     return [
         _row("no-op stage, small inputs, per stage", small, theirs, 100, least=1.0, most=50.0),
-        _row("no-op stage, 100 KB inputs, per stage", big, theirs, 5, least=20.0),
+        _row("no-op stage, 100 KB inputs (a list of lines), per stage", flat, theirs, 5, least=20.0),
+        _row("no-op stage, 100 KB inputs (messages), per stage", nested, theirs, 3),
+        _row("stage that gives 10 KB of messages, kept by all ten, per stage", small, theirs, 3, output=messages(80)),
     ]
 
 
@@ -50,18 +60,23 @@ def _row(
     inputs: dict[str, Any],
     theirs: Callable[[Any], Any] | None,
     runs: int,
-    least: float,
+    least: float | None = None,
     most: float | None = None,
+    output: list[Any] | None = None,
 ) -> Row:
     makers: list[Callable[[Any], Any]] = [PipelineEngine, *([theirs] if theirs else [])]
-    figures = asyncio.run(_measured(makers, inputs, runs))
+    figures = asyncio.run(_measured(makers, inputs, runs, output))
     rival = figures[1] if theirs else None
     return Row(what, figures[0], rival, "AgentFlow's", unit="us", least=least if theirs else None, most=most)
 
 
-async def _measured(makers: list[Callable[[Any], Any]], inputs: dict[str, Any], runs: int) -> list[float]:
+async def _measured(
+    makers: list[Callable[[Any], Any]], inputs: dict[str, Any], runs: int, output: list[Any] | None
+) -> list[float]:
     """Microseconds of CPU time per stage, the engines in turns."""
-    engines = [make([{"name": f"s{number}", "agent": Nothing()} for number in range(STAGES)]) for make in makers]
+    given = [{} if output is None else {f"field_{number}": output} for number in range(STAGES)]
+    stages = [{"name": f"s{number}", "agent": Giving(fields)} for number, fields in enumerate(given)]
+    engines = [make([dict(stage) for stage in stages]) for make in makers]
     found: list[list[float]] = [[] for _ in engines]
     for engine in engines:
         await engine.run(inputs)

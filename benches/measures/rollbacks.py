@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import importlib.util
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hagane.core import CircuitBreaker, RollbackManager
+from hagane.engines import PipelineEngine, StageConfig
+from hagane.rollback import MemoryStore, RollbackController
 
 from .clock import Row, alternately
+from .states import conversation
 
 
 def rows(agentflow: str | None) -> list[Row]:
@@ -66,6 +69,21 @@ def _checkpoints(kilobytes: int, theirs: ModuleType | None) -> list[Row]:
         Row(f"RollbackManager: checkpoint {what}", taken * 1e6, theirs_taken * 1e6, rival, "us"),
         Row(f"RollbackManager: rollback {what}", went * 1e6, theirs_went * 1e6, rival, "us"),
     ]
+
+
+def controller() -> Iterator[Row]:
+    """`RollbackController.rollback_to` over a store in memory, less the decoding of the state that it reads."""
+    for size, name in ((100_000, "100 KB"), (10_000_000, "10 MB")):
+        state, store = {"messages": conversation(size)}, MemoryStore()
+        stages = [StageConfig(f"s{number}", agent=lambda inputs: {"done": True}) for number in range(50)]
+        engine = PipelineEngine(stages, checkpoint_store=store)
+        engine.run_sync(state, thread_id="t")
+        back, head = RollbackController(engine, "t"), store.head("t")
+        names = {"back": back, "store": store, "number": head.checkpoint}
+        read = "for blob in store.load(number).values(): blob.value()"
+        whole, decoding = alternately("back.rollback_to('s1')", read, names, 3)
+        what = f"rollback_to in memory, state of {name}, 100 checkpoints: beyond the decoding ({decoding * 1e3:.2f} ms)"
+        yield Row(what, max(whole - decoding, 0.0) * 1e3, None, "", "ms", most=1.0)
 
 
 async def _enter(breaker: Any) -> None:

@@ -18,4 +18,4 @@ def message(number: int) -> dict[str, Any]:
 
 def conversation(size: int) -> list[dict[str, Any]]:
     """Messages of about `size` bytes."""
-    return [message(number) for number in range(max(size // 600, 1))]
+    return [message(number) for number in range(max(round(size / 600), 1))]

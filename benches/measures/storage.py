@@ -20,18 +20,25 @@ STEPS = 100
 
 def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = Path(folder) / "ours", Path(folder) / "theirs"
-        store, saver = SqliteStore(ours), sqlite_saver(theirs)
-        steps = (store_steps(store), saver_steps(saver))
+        ours, theirs, everything = (Path(folder) / name for name in ("ours", "theirs", "everything"))
+        stores = SqliteStore(ours), SqliteStore(everything, keep=None, max_age_seconds=None)
+        saver = sqlite_saver(theirs)
+        steps = (*map(store_steps, stores), saver_steps(saver))
+        reader = SqliteStore(ours)
         messages = conversation(1_000_000)
         for _ in range(STEPS):
             messages.append(message(len(messages)))
             for step in steps:
                 step(messages)
-        store.close()
+            # Somebody who looks at each checkpoint, as a page of runs does.
+            reader.load(reader.checkpoints(limit=1)[0].checkpoint)
+        for store in (*stores, reader):
+            store.close()
         saver.conn.close()
-        sizes = [path.stat().st_size / 1e6 for path in (ours, theirs)]
-        yield Row("1 MB state, 100 steps of +0.6 KB", sizes[0], sizes[1], "SqliteSaver", "MB", most=1.4)
+        kept, all_of_them, rival = (path.stat().st_size / 1e6 for path in (ours, everything, theirs))
+        what = "1 MB state, 100 steps of +0.6 KB"
+        yield Row(f"{what}, the last 50 kept, a reader", kept, None, "", "MB", most=1.4)
+        yield Row(f"{what}, all kept", all_of_them, rival, "SqliteSaver", "MB", most=1.4)
         yield eight_processes(folder)
 
 
@@ -42,6 +49,9 @@ from hagane.rollback import SqliteStore
 from measures.commits import store_steps
 from measures.states import conversation, message
 step, messages = store_steps(SqliteStore(sys.argv[1])), conversation(100_000)
+step(messages)
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(60):
     messages.append(message(len(messages)))
     begun = time.perf_counter()
@@ -52,7 +62,14 @@ for number in range(60):
 
 def eight_processes(folder: str) -> Row:
     command = [sys.executable, "-c", PROCESS, str(Path(folder) / "shared"), str(Path(__file__).parents[1])]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    children = [subprocess.Popen(command, **pipes) for _ in range(8)]
+    # All eight are at it at the same time.
+    for child in children:
+        child.stdout.readline()
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
     waits: list[float] = []
     for child in children:
         waits += map(float, child.communicate()[0].split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
@@ -146,6 +146,12 @@ class Journal:
         if known is None or known[0] is not value:
             known = self._blobs[key] = (value, _core.Blob(value, key.replace(":", ".", 1)))
         return known[1]
+
+    def remember(self, progress: Progress, blobs: Mapping[str, _core.Blob]) -> None:
+        """Take the parts of `progress` for encoded that were read from `blobs` and are replaced, never changed."""
+        for key, value in progress.lasting():
+            if key in blobs:
+                self._blobs[key] = (value, blobs[key])
 
     async def commit(self, status: str, progress: Progress, plan: _core.Plan, label: str) -> None:
         """Write unsaved events and the state. Commits of one run, such as those of parallel agents, take turns.

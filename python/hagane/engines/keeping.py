@@ -156,6 +156,7 @@ class RunKeeping(EngineParts):
             stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
+        journal.remember(stored.progress, stored.blobs)
         stored.progress.ending = {}
         return self._new_run(pipeline, stored.plan, stored.progress, journal)
 
@@ -164,7 +165,7 @@ class RunKeeping(EngineParts):
 
         So writes a process that died meanwhile and whose last write came late; from now on nobody else does.
         """
-        former = stored.head and (stored.head.run.run_id, stored.head.checkpoint, stored.head.run.status)
+        former = stored.standing
         if former == (head.run.run_id, head.checkpoint, head.run.status):
             return stored
         if former is None or (former[0], former[2]) != (head.run.run_id, "running") or head.run.status != "running":

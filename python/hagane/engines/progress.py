@@ -50,9 +50,7 @@ class Progress:
 
     def state(self, plan: _core.Plan) -> Iterator[tuple[str, Any]]:
         """List the parts to store, each with its key."""
-        yield "inputs", self.inputs
-        for stage, output in self.outputs.items():
-            yield f"{OUTPUT_KEY}{stage}", output
+        yield from self.lasting()
         for stage, effects in self.effects.items():
             yield f"{EFFECTS_KEY}{stage}", effects
         # Fresh objects for the small parts that change in place: the journal encodes an object once.
@@ -62,6 +60,12 @@ class Progress:
         yield "feedback", dict(self.feedback)
         yield "ending", dict(self.ending)
         yield "plan", bytes(plan.state())
+
+    def lasting(self) -> Iterator[tuple[str, Any]]:
+        """List the parts that are replaced when they change."""
+        yield "inputs", self.inputs
+        for stage, output in self.outputs.items():
+            yield f"{OUTPUT_KEY}{stage}", output
 
     @classmethod
     def load(cls, state: Mapping[str, _core.Blob]) -> tuple[Progress, bytes]:

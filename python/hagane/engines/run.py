@@ -43,6 +43,7 @@ class Run:
         attempt: of the stage where the run stands, from 1.
         output: the output that is being judged.
         complaint: what was wrong with it.
+        repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
         seconds: how long its agents took.

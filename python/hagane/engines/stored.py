@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hagane import _core
@@ -27,6 +28,13 @@ class Stored:
     last_seq: int
     head: _core.Head | None = None
     checkpoint_id: str | None = None
+    # The parts of the state as they are stored, by key: what did not change need not be encoded again.
+    blobs: Mapping[str, _core.Blob] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> tuple[str, int | None, str] | None:
+        """What changes when somebody writes the run: its id, checkpoint and status; None without a store."""
+        return self.head and (self.head.run.run_id, self.head.checkpoint, self.head.run.status)
 
     @property
     def over(self) -> bool:
@@ -50,9 +58,10 @@ def restore(engine: EngineParts, store: _core.Store, head: _core.Head) -> Stored
         )
     if head.checkpoint is None:
         raise PipelineError(f"thread {run.thread_id!r} has no checkpoint to go on from; start a new run")
-    progress, state = Progress.load(store.load(head.checkpoint))
+    blobs = store.load(head.checkpoint)
+    progress, state = Progress.load(blobs)
     plan = engine._new_plan(engine._build_checks(), state)
-    return Stored(run.thread_id, run.run_id, run.status, plan, progress, head.last_seq, head)
+    return Stored(run.thread_id, run.run_id, run.status, plan, progress, head.last_seq, head, blobs=blobs)
 
 
 def awaiting(thread_id: str, question: dict[str, Any]) -> str:

@@ -57,9 +57,10 @@ class RollbackController:
     def _rewind(self, stage_name: str | None, context: Any, kind: str) -> None:
         engine = self._engine
         store, names = engine._need_store("RollbackController"), [stage.name for stage in engine._stage_configs]
-        restore(engine, store, store.head(self._thread_id))
+        found = restore(engine, store, store.head(self._thread_id))
         head = store.adopt(self._thread_id)
-        stored = restore(engine, store, head)
+        same = found.standing == (head.run.run_id, head.checkpoint, head.run.status)
+        stored = found if same else restore(engine, store, head)
         plan, progress = stored.plan, stored.progress
         position = len(names) - 1 if plan.position is None else plan.position
         stage = names[position] if stage_name is None else stage_name
@@ -73,6 +74,7 @@ class RollbackController:
             progress.feedback[stage] = _as_feedback(stage, context)
         journal = engine._journal(self._thread_id, head.run.run_id)
         journal.continue_from(head.last_seq, head.epoch)
+        journal.remember(progress, stored.blobs)
         journal.note(kind, stage=stage, from_stage=names[position], to_stage=stage, check="human", gate=None)
         journal.commit_now("running", progress, plan, f"before {stage}, by hand")
 
