@@ -116,6 +116,11 @@ impl Plan {
         given(self.inner.judged(&failures, fingerprint))
     }
 
+    /// Every check passed: whether the output is taken over now, and what comes next.
+    fn passed(&mut self) -> PyResult<(bool, Action)> {
+        self.inner.passed().map(|(accepted, action)| (accepted, action.into())).map_err(plan_error)
+    }
+
     fn accepted(&mut self) -> PyResult<Action> {
         given(self.inner.accepted())
     }

@@ -19,10 +19,9 @@ def begin_attempt(run: Run, stage: Stage, place: int) -> Awaitable[dict[str, Any
 
     Raises what the agents raise, when it is awaited.
     """
-    name, journal, progress = stage.name, run.journal, run.progress
+    name, progress = stage.name, run.progress
     wall, generation = run.plan.entering(place)
-    key = f"{journal.run_id}:{name}:{generation}"
-    context = StageContext(run.ledger, journal.run_id, journal.thread_id, name, run.attempt, key)
+    context = StageContext(run.ledger, name, run.attempt, generation)
     if progress.answers:
         context.remaining = iter(_responses(progress.answers.get(name, [])))
     work = stage.execute_in(context, progress.inputs_of(name, stage.config.review))

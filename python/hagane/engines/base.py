@@ -80,7 +80,8 @@ class BaseEngine(ABC):
         Raises:
             InterruptSignal: a person has to decide something first.
         """
-        await self._wake()
+        if not self._initialized:
+            await self._wake()
         names = self._new_names(thread_id)
         token = self._names.set(names)
         try:

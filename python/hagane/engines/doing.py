@@ -10,8 +10,8 @@ from hagane.engines.attempt import begin_attempt, take_failed
 from hagane.engines.deadline import OutOfTime
 from hagane.engines.ending import why
 from hagane.engines.interrupts import is_interrupt, signal_of
-from hagane.engines.judge import GOOD, Judgement
-from hagane.engines.prepare import STARTS
+from hagane.engines.judge import Judgement
+from hagane.engines.prepare import STARTS, accept
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.stage import Stage
 from hagane.engines.undo import CompensationFailed, compensate
@@ -81,6 +81,11 @@ async def _do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
 
 
 async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Span) -> _core.Action:
+    """Run a stage's agents and have the output judged; what the plan says to it.
+
+    Raises:
+        OutOfTime: the run's time is spent.
+    """
     place = action.stage or 0
     stage = run.pipeline.stages[place]
     name = stage.name
@@ -107,17 +112,29 @@ async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Spa
         return _failed(run, stage, error, span)
     _report_duration(run, place)
     if name in run.judge.unchecked and not failed:
-        judgement = GOOD
-        run.journal.note_passed(name, run.attempt, run.seconds, tuple(output))
-    else:
-        _note_output(run, name, output, failed)
-        judgement = await run.judge.stage(stage, run.attempt, output)
-        if judgement.failures:
-            span.fail("refused")
-    if failed or judgement.advice is not None or run.progress.notes:
-        _note_damage(run, name, failed, judgement.advice)
-    run.complaint = judgement.complaint
-    return run.plan.judged(judgement.failures, judgement.fingerprint)
+        return _pass(run, name, output)
+    about = {"stage": name, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
+    branches = {"failed": failed} if failed else {}
+    run.journal.note("stage_output", **about, fields=list(output), **branches)
+    judgement = await run.judge.stage(stage, run.attempt, output)
+    if judgement.failures:
+        span.fail("refused")
+    _note_damage(run, name, failed, judgement.advice)
+    return _decide(run, judgement)
+
+
+def _pass(run: Run, stage: str, output: dict[str, Any]) -> _core.Action:
+    """Take over an output that nobody checks."""
+    run.journal.note_passed(stage, run.attempt, run.seconds, tuple(output))
+    run.complaint = {}
+    if run.progress.notes:
+        run.progress.notes.pop(stage, None)
+    if run.learn is not None:  # which may raise: before the plan knows
+        return run.plan.judged([])
+    accepted, action = run.plan.passed()
+    if accepted:
+        accept(run, stage)
+    return action
 
 
 def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:
@@ -150,12 +167,6 @@ def _decide(run: Run, judgement: Judgement) -> _core.Action:
     run.repeated = judgement.fingerprint is not None and judgement.fingerprint == run.fingerprint
     run.fingerprint = judgement.fingerprint
     return run.plan.judged(judgement.failures, judgement.fingerprint)
-
-
-def _note_output(run: Run, stage: str, output: dict[str, Any], failed: dict[str, Any]) -> None:
-    about = {"stage": stage, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
-    branches = {"failed": failed} if failed else {}
-    run.journal.note("stage_output", **about, fields=list(output), **branches)
 
 
 def _report_duration(run: Run, place: int) -> None:

@@ -47,22 +47,35 @@ class StageContext:
     """One attempt of a stage, as its agent sees it.
 
     Attributes:
-        run_id, thread_id, stage: names.
+        stage: its name.
         attempt: how often the stage was started, this start included.
-        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
     # Where `interrupt()` finds the answers to the stage's questions, in their order.
     remaining: Iterator[ApprovalResponse] = iter(())
     _prefix = ""
 
-    def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
+    def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
         self.attempt = attempt
-        self.idempotency_key = key
         self._ledger = ledger
+        self._generation = generation
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self._ledger.run_id
+
+    @property
+    def thread_id(self) -> str:
+        """The thread's name."""
+        return self._ledger.thread_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this stage in this run, until a rollback undid the stage."""
+        key = f"{self.run_id}:{self.stage}:{self._generation}"
+        return f"{key}:{self._prefix[:-1]}" if self._prefix else key
 
     @property
     def flow_id(self) -> str:
@@ -76,8 +89,7 @@ class StageContext:
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        key = f"{self.idempotency_key}:{name}"
-        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
         context._prefix = f"{name}/"
         return context
 

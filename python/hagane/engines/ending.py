@@ -60,7 +60,7 @@ def finished(
         "attempts": attempts,
         "run_id": journal.run_id,
         "thread_id": journal.thread_id,
-        **_noted(progress),
+        **(_noted(progress) if progress.notes else {}),
         **_used(pipeline, plan),
     }
     if result["status"] in ("success", "partial"):

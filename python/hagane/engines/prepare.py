@@ -13,7 +13,7 @@ from hagane.observability import standard
 if TYPE_CHECKING:
     from hagane.engines.run import Run
 
-__all__ = ["STARTS", "accept", "committed", "prepare"]
+__all__ = ["STARTS", "accept", "committed", "prepare", "start"]
 
 STARTS = ("run", "retry")
 ASKED_OF_STAGES = {
@@ -30,9 +30,9 @@ UNSTORED: Commit = "running", ""
 def prepare(run: Run, action: _core.Action, kind: str) -> Commit | None:
     """Note an action, which is of this kind; what is to be committed before it is done, None if nothing is."""
     if kind in STARTS:
-        return _start(run, action, kind)
+        return start(run, action, kind)
     if kind == "accept":
-        accept(run, action)
+        accept(run, run.pipeline.names[action.stage or 0])
         return None
     if kind in ("skip", "fallback"):
         _go_on_without(run, action, kind)
@@ -56,7 +56,8 @@ def committed(run: Run, action: _core.Action, kind: str) -> None:
         standard.pipeline_waiting(run.pipeline.name, 1)
 
 
-def _start(run: Run, action: _core.Action, kind: str) -> Commit:
+def start(run: Run, action: _core.Action, kind: str) -> Commit:
+    """Note that a stage is started, and why again."""
     place = action.stage or 0
     name = run.pipeline.names[place]
     run.attempt = action.attempt or 1
@@ -80,14 +81,16 @@ def _rollback(run: Run, action: _core.Action) -> None:
     standard.rollback(run.pipeline.name, stage.name)
 
 
-def accept(run: Run, action: _core.Action) -> None:
+def accept(run: Run, stage: str) -> None:
     """Take the stage's output over."""
-    name = run.pipeline.names[action.stage or 0]
-    if run.learn is not None and name not in run.progress.outputs:
+    progress = run.progress
+    if run.learn is not None and stage not in progress.outputs:
         # Anomaly detection gets to know an output that was accepted; a substitute is none.
-        run.learn(name, isolate(run.output))
-    run.progress.accept(name, run.output)
-    _settled(run, name)
+        run.learn(stage, isolate(run.output))
+    progress.accept(stage, run.output)
+    if progress.feedback:
+        progress.feedback.pop(stage, None)
+    run.journal.note_small("checkpoint", {"stage": stage, "attempt": run.attempt})
 
 
 def _go_on_without(run: Run, action: _core.Action, kind: str) -> None:
@@ -103,13 +106,8 @@ def _go_on_without(run: Run, action: _core.Action, kind: str) -> None:
             return
         run.journal.note("fallback_used", **why(run, action), stage=name, attempt=run.attempt)
         run.progress.accept(name, run.output)
-    _settled(run, name)
-
-
-def _settled(run: Run, stage: str) -> None:
-    if run.progress.feedback:
-        run.progress.feedback.pop(stage, None)
-    run.journal.note_small("checkpoint", {"stage": stage, "attempt": run.attempt})
+    run.progress.feedback.pop(name, None)
+    run.journal.note_small("checkpoint", {"stage": name, "attempt": run.attempt})
 
 
 def _question(run: Run, action: _core.Action) -> Commit:

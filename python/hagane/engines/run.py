@@ -20,7 +20,7 @@ from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
-from hagane.engines.prepare import STARTS, accept, committed, prepare
+from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
 from hagane.errors import LeaseLost, StoreError
@@ -131,30 +131,25 @@ class Run:
 
     async def drive(self, action: _core.Action | None) -> None:
         """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
+        # Where nobody stores, traces or overrides anything, most of what is below would only find that out.
         plain = self.journal.store is None and self.hook is None and self.span is tracing.NO_SPAN
         while action is not None:
             kind = action.kind
-            if kind == "accept" and self.result is None:
-                accept(self, action)
-                action = self.plan.accepted()
+            if plain and kind in STARTS:
+                start(self, action, kind)
+                if self.journal.fence is not None:
+                    self.journal.fence()
+                try:
+                    action = await run_stage(self, action, kind, self.span)
+                except OutOfTime as error:
+                    await stopped(self, action, error)
+                    return
                 continue
             commit = prepare(self, action, kind)
-            if plain and kind in STARTS:
-                action = await self._start(action, kind)
-                continue
             if commit is not None:
                 await self.commit(*commit)
                 committed(self, action, kind)
             action = await perform(self, action, kind)
-
-    async def _start(self, action: _core.Action, kind: str) -> _core.Action | None:
-        """Start a stage where nobody stores, traces or overrides anything: `commit` and `perform` at less cost."""
-        self.journal.commit_now("running", self.progress, self.plan, "")
-        try:
-            return await run_stage(self, action, kind, self.span)
-        except OutOfTime as error:
-            await stopped(self, action, error)
-            return None
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
@@ -182,7 +177,10 @@ class Run:
         seconds = self.monotonic() - self._begun
         ended = {"status": status, "reason": ending.get("reason"), "duration_ms": seconds * 1000}
         self.journal.note_small("run_completed", ended)
-        await self.commit(status, f"ended: {status}")
+        if self.journal.store is None:
+            self.journal.commit_now(status, self.progress, self.plan, "")
+        else:
+            await self.commit(status, f"ended: {status}")
 
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""

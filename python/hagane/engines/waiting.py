@@ -14,6 +14,8 @@ from hagane.engines.journal import Event
 
 __all__ = ["complete", "last_result"]
 
+BEGINNING_SECONDS = 5.0
+
 
 async def last_result(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
     """Listen to a run until it has ended and give its result; raises what the run raises."""
@@ -60,13 +62,16 @@ def _beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
             ended.set_exception(error)
 
     # A daemon: a second KeyboardInterrupt leaves it behind, and the program must be able to end then.
-    threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True).start()
+    thread = threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True)
     try:
+        thread.start()
         wait([ended])
     except BaseException:
-        loop, task = begun.result()
-        with suppress(RuntimeError):  # it has just ended
-            loop.call_soon_threadsafe(task.cancel)
-        wait([ended])
+        # The interrupt may have come before there was a thread, or while it begins.
+        if wait([begun], BEGINNING_SECONDS).done:
+            loop, task = begun.result()
+            with suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(task.cancel)
+            wait([ended])
         raise
     return ended.result()

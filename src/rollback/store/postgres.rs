@@ -6,9 +6,11 @@
 mod address;
 mod blobs;
 mod documents;
+mod known;
 mod lease;
 mod query;
 mod remove;
+mod routine;
 mod schema;
 mod session;
 mod tls;
@@ -24,9 +26,10 @@ use tokio::runtime::Runtime;
 use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Process, Pruned, Put, Query,
-    Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
+    Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint, failure,
 };
 use address::Address;
+use known::Known;
 use tls::Tls;
 use transact::Failure;
 
@@ -45,6 +48,7 @@ pub struct PostgresStore {
     owner: u32,
     commits: AtomicU64,
     recent: Recent,
+    known: Known,
     /// None once it was closed.
     open: Mutex<Option<Open>>,
 }
@@ -76,6 +80,7 @@ impl PostgresStore {
             owner: std::process::id(),
             commits: AtomicU64::new(0),
             recent: Recent::default(),
+            known: Known::default(),
             open: Mutex::new(Some(Open { runtime, session: None })),
         };
         store.write(async |session, _| schema::prepare(session, &store.schema).await)?;
@@ -86,6 +91,25 @@ impl PostgresStore {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.address.place
+    }
+
+    /// Sends those parts that this store did not write before. None if one of the others is gone, and nothing written.
+    fn commit_what_is_new(&self, commit: &Commit) -> Result<Option<Receipt>, StoreError> {
+        let statement = {
+            let known = self.known.addresses();
+            routine::Statement::new(commit, &self.retention, |address| known.contains(address))?
+        };
+        self.write(async |session, token| {
+            let written = statement.run(session, commit.epoch, token).await?;
+            failpoint::pass("commit.before");
+            Ok(written)
+        })
+    }
+
+    /// Asks first which parts are there.
+    fn commit_what_is_missing(&self, commit: &Commit) -> Result<Receipt, StoreError> {
+        self.known.forget();
+        self.write(async |session, token| write::commit(session, commit, commit.epoch, &self.retention, token).await)
     }
 
     /// Frees what removed checkpoints left, now and then, unless somebody else does.
@@ -105,8 +129,10 @@ impl Store for PostgresStore {
     }
 
     fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
+        self.recent.cut(&run.thread_id, first.state.as_deref())?;
         let begun =
             self.write(async |session, token| write::begin(session, run, &first, claim, &self.retention, token).await)?;
+        self.known.add(first.state.as_deref().unwrap_or_default())?;
         failpoint::pass("commit.after");
         Ok(begun)
     }
@@ -142,8 +168,11 @@ impl Store for PostgresStore {
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
         self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
-        let receipt =
-            self.write(async |session, token| write::commit(session, commit, &self.retention, token).await)?;
+        let receipt = match self.commit_what_is_new(commit)? {
+            Some(receipt) => receipt,
+            None => self.commit_what_is_missing(commit)?,
+        };
+        self.known.add(commit.state.as_deref().unwrap_or_default())?;
         failpoint::pass("commit.after");
         self.collect_sometimes();
         Ok(receipt)

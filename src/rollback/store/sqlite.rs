@@ -7,6 +7,7 @@ mod open;
 mod query;
 mod remove;
 mod schema;
+mod wait;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
-    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
+    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint, failure,
 };
 
 /// A store in a SQLite file: write-ahead log, full synchronisation, one transaction per call.
@@ -49,14 +50,14 @@ impl SqliteStore {
         }
         // A panic inside a transaction rolled it back, so the connection behind a poisoned lock is still good.
         let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = guard.as_mut().ok_or_else(|| closed(&self.path))?;
+        let connection = guard.as_mut().ok_or_else(|| failure::closed(self.path.display().to_string()))?;
         let done = || -> Result<T, Failure> {
             let transaction = connection.transaction_with_behavior(behaviour)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)
         };
-        done().map_err(|failure| failure.at(&self.path))
+        done().map_err(|failure| at(failure, &self.path))
     }
 
     fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
@@ -176,48 +177,16 @@ impl Drop for SqliteStore {
     }
 }
 
-/// What went wrong inside a transaction, before the file's name is known.
-enum Failure {
-    Sqlite(rusqlite::Error),
-    Store(StoreError),
-    Corrupt(String),
-    /// A row of a newer format.
-    Newer(i64),
-    /// A run of this name is there.
-    Twice(String),
-}
+type Failure = failure::Failure<rusqlite::Error>;
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        Self::Database(error)
     }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Failure {
-    fn unknown(kind: &'static str, name: impl ToString) -> Self {
-        Self::Store(StoreError::Unknown { kind, name: name.to_string() })
-    }
-
-    fn at(self, path: &Path) -> StoreError {
-        let place = path.display().to_string();
-        match self {
-            Self::Store(error) => error,
-            Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
-            Self::Newer(found) => StoreError::Newer { place, found, known: schema::SCHEMA },
-            Self::Twice(run) => StoreError::Unusable {
-                place,
-                reason: format!("run {run:?} exists already"),
-                remedy: "give every run an id of its own",
-            },
-            Self::Sqlite(error) => explain(&error, place),
-        }
-    }
+fn at(failure: Failure, path: &Path) -> StoreError {
+    failure.at(path.display().to_string(), schema::SCHEMA, |error, place| explain(&error, place))
 }
 
 fn explain(error: &rusqlite::Error, place: String) -> StoreError {
@@ -235,12 +204,4 @@ fn explain(error: &rusqlite::Error, place: String) -> StoreError {
         None => return StoreError::Corrupt { place, reason },
     };
     StoreError::Unusable { place, reason, remedy }
-}
-
-fn closed(path: &Path) -> StoreError {
-    StoreError::Unusable {
-        place: path.display().to_string(),
-        reason: "it was closed".into(),
-        remedy: "open a new store for further work",
-    }
 }

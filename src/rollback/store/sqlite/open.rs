@@ -1,14 +1,11 @@
 //! Opening a file: see what it is before a byte of it is changed.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::schema::{self, SCHEMA};
-use super::{Failure, StoreError};
-
-const BUSY: Duration = Duration::from_secs(30);
+use super::{Failure, StoreError, at, wait};
 
 /// What a file is before anything of it is changed.
 enum Found {
@@ -18,13 +15,13 @@ enum Found {
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    attempt(path).map_err(|failure| failure.at(path))
+    attempt(path).map_err(|failure| at(failure, path))
 }
 
 fn attempt(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait::wait))?;
     // Reads only, so that a damaged, foreign or newer file stays as it is.
     let found = inspect(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
