@@ -15,7 +15,7 @@ from hagane import _core
 from hagane.engines.environment import Environment
 from hagane.engines.events import Event, Note, event_of, is_small, row_of
 from hagane.engines.feedback import bounded
-from hagane.engines.lease import patiently
+from hagane.engines.lease import abandon, patiently, taking
 from hagane.engines.progress import Progress
 from hagane.errors import StoreError
 from hagane.observability import standard
@@ -170,6 +170,12 @@ class Journal:
                 self.store.release(self.thread_id, self._epoch)
             except StoreError as error:
                 _log.warning("the lease of thread %r was not given back: %s", self.thread_id, error)
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Leave the lease behind: the store does not answer, and this process will know that nobody drives by it."""
+        if self.claim is not None and self._status == "running":
+            abandon(self.claim)
 
     async def renew(self) -> None:
         """Say that the run is alive; nothing before its first commit.
@@ -226,7 +232,8 @@ class Journal:
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
         assert self.store is not None
-        self._epoch, self.checkpoint, written = self.store.begin(
+        take = partial(
+            self.store.begin,
             thread_id=self.thread_id,
             run_id=self.run_id,
             pipeline=self._pipeline,
@@ -237,6 +244,7 @@ class Journal:
             label=label,
             claim=self.claim,
         )
+        self._epoch, self.checkpoint, written = taking(self.store, self.thread_id, take)
         return written
 
     def _append(self, prepared: Prepared, rows: list[tuple[int, str, int, _core.Blob]]) -> int:

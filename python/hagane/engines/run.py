@@ -25,7 +25,7 @@ from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
-from hagane.errors import LeaseLost, StoreError
+from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
 __all__ = ["Hook", "Run"]
@@ -78,6 +78,7 @@ class Run:
         self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        # Whether that is what was wrong the time before.
         self.repeated = False
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
@@ -188,7 +189,10 @@ class Run:
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
         asked = self.progress.question and is_interrupt(error)
-        if not asked and not isinstance(error, StoreError):
+        if isinstance(error, StoreError):
+            if not isinstance(error, (LeaseHeld, LeaseLost)):
+                self.journal.abandon()
+        elif not asked:
             self._interrupted(error)
         self.span.fail(error if isinstance(error, Exception) else "cancelled")
 
