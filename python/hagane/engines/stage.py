@@ -9,13 +9,11 @@ from typing import Any
 
 from hagane.engines.agents import Agent, as_dict
 from hagane.engines.config import Quorum, StageConfig
-from hagane.engines.effects import StageContext, current, running_stage
+from hagane.engines.effects import StageContext, current, running_stage, stand_in
 from hagane.engines.interrupts import interrupt_in, is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
 from hagane.engines.progress import ANSWER_KEYS, ASKER_KEY
-from hagane.hitl.interrupt import given_answers
-from hagane.observability.spending import model_usage
 
 __all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
@@ -65,9 +63,7 @@ class Stage:
 
         None of that is taken back: whoever calls this gives it a context of its own.
         """
-        current.set(context)
-        model_usage.set(context.book)
-        given_answers.set(context)
+        stand_in(context)
         if type(self) is not Stage or "execute" in self.__dict__:  # somebody's override
             return as_dict(await self.execute(given))
         agents, known = self.agents, self._known
@@ -111,9 +107,7 @@ class Stage:
         # In a task of its own, so nothing is taken back.
         context = running_stage()
         if context is not None:
-            context = context.branch(name)
-            current.set(context)
-            given_answers.set(context)
+            current.set(context.branch(name))
         return await _asking_as(name, self._call(agent, _without_answers_to_others(name, isolate(inputs))))
 
     def _counted(self, done: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +132,7 @@ class Stage:
         for number, agent in enumerate(self._known):
             name = f"{self.name}_{number}"
             if context is not None:
-                given_answers.set(context.asking_as(name))
+                current.set(context.asking_as(name))
             work = self._call(agent, _without_answers_to_others(name, isolate(given)))
             result = await _asking_as(name, work)
             combined[_unused(agent.name, combined)] = result
