@@ -7,11 +7,12 @@ mod from_python;
 mod library;
 mod observe;
 mod place;
+mod registered;
 mod structure;
 mod to_python;
 mod types;
 
 pub(super) use from_python::encode;
-pub(super) use observe::{json, observe};
+pub(super) use observe::{observe, schema};
 pub(super) use structure::Shape;
 pub(super) use to_python::decode;

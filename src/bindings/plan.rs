@@ -116,6 +116,11 @@ impl Plan {
         given(self.inner.judged(&failures, fingerprint))
     }
 
+    /// Every check passed: whether the output is taken over now, and what comes next.
+    fn passed(&mut self) -> PyResult<(bool, Action)> {
+        self.inner.passed().map(|(accepted, action)| (accepted, action.into())).map_err(plan_error)
+    }
+
     fn accepted(&mut self) -> PyResult<Action> {
         given(self.inner.accepted())
     }
@@ -203,10 +208,14 @@ impl Plan {
         self.inner.state().generations.get(stage).copied().unwrap_or_default()
     }
 
-    /// Tokens, and cost in millionths, that each stage used.
+    /// Stages that used tokens or money: stage, tokens, cost in millionths.
     #[getter]
-    fn spent(&self) -> Vec<(u64, u64)> {
-        self.inner.state().spent.iter().map(|spent| (spent.tokens, spent.cost)).collect()
+    fn spent(&self) -> Vec<(usize, u64, u64)> {
+        let spent = self.inner.state().spent.iter().enumerate();
+        spent
+            .filter(|(_, spent)| spent.tokens > 0 || spent.cost > 0)
+            .map(|(stage, spent)| (stage, spent.tokens, spent.cost))
+            .collect()
     }
 
     /// What a human is asked: output, results, before, after or agent; None if nothing.

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::convert::{json, observe};
+use super::convert::{observe, schema as read_schema};
 use crate::validation::{Observed, Rules, Schema, Score, ScoreRule, judge};
 
 /// Path, rule, expected, actual.
@@ -26,7 +26,7 @@ impl StageRules {
         minimum: Option<f64>,
     ) -> PyResult<Self> {
         let compile = |document: &Bound<'_, PyAny>| {
-            Schema::compile(&json(document)?).map_err(|error| PyValueError::new_err(error.to_string()))
+            Schema::compile(&read_schema(document)?).map_err(|error| PyValueError::new_err(error.to_string()))
         };
         let schema = schema.map(compile).transpose()?;
         let score = score_field.zip(minimum).map(|(field, minimum)| ScoreRule { field, minimum });
@@ -41,14 +41,14 @@ impl StageRules {
     }
 }
 
-/// `passed`, `failed` or `error` for a score against a threshold.
+/// `passed`, `failed` or `error` for a score against a threshold, and the score if it is a number.
 #[pyfunction]
-fn judge_score(score: &Bound<'_, PyAny>, threshold: f64) -> &'static str {
+fn judge_score(score: &Bound<'_, PyAny>, threshold: f64) -> (&'static str, Option<f64>) {
     let score = match observe(score) {
         Observed::Null => Score::Missing,
         seen => seen.number().map_or(Score::NotANumber, Score::Found),
     };
-    judge(score, threshold).as_str()
+    (judge(score, threshold).as_str(), score.number())
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -6,5 +6,5 @@ pub mod snapshot;
 pub mod store;
 mod value;
 
-pub use codec::{Build, Entries, MAX_NESTING, Malformed, Sequence, Writer, tag};
+pub use codec::{Build, Entries, MAX_NESTING, Malformed, Sequence, Writer, read_with, tag};
 pub use value::{Value, Zone};

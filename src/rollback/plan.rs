@@ -112,6 +112,14 @@ impl Plan {
         Ok(self.accept(stage, Done::Accepted))
     }
 
+    /// Every check passed: `judged`, and where that takes the output over, `accepted` as well; whether it did.
+    pub fn passed(&mut self) -> Result<(bool, Action), PlanError> {
+        match self.judged(&[], None)? {
+            Action::Accept { .. } => Ok((true, self.accepted()?)),
+            action => Ok((false, action)),
+        }
+    }
+
     /// The output of the running stage lacks a part: the stage may be accepted, the run will be partial.
     pub fn damaged(&mut self) -> Result<(), PlanError> {
         let Phase::Running(stage) = self.state.phase else { return Err(self.out_of_turn("a damage")) };

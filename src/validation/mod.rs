@@ -8,9 +8,11 @@ mod rules;
 mod schema;
 mod score;
 mod verdict;
+mod whole;
 
 pub use observed::Observed;
 pub use rules::{Issue, Report, Rules, ScoreRule};
 pub use schema::{Schema, SchemaError};
 pub use score::{Score, judge};
 pub use verdict::{OnFail, Outcome, UnknownAction};
+pub use whole::Whole;

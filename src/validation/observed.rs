@@ -1,5 +1,8 @@
 //! What a rule sees of an output: JSON's kinds, and the name of the type for everything else.
 
+use super::whole::Whole;
+use std::cmp::Ordering;
+
 /// One observed value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
@@ -7,8 +10,8 @@ pub enum Observed {
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number, as a float for comparing and as text for messages.
-    Integer(f64),
+    /// A whole number.
+    Integer(Whole),
     /// Any other number; NaN and infinities included.
     Number(f64),
     /// Text.
@@ -60,8 +63,40 @@ impl Observed {
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         match self {
-            Self::Integer(number) | Self::Number(number) => Some(*number),
+            Self::Integer(number) => Some(number.near()),
+            Self::Number(number) => Some(*number),
             _ => None,
+        }
+    }
+
+    /// How one number stands to another, exactly; none where one is NaN or no number.
+    #[must_use]
+    pub fn against(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Integer(one), Self::Integer(two)) => Some(one.cmp(two)),
+            (Self::Integer(one), Self::Number(two)) => one.against(*two),
+            (Self::Number(one), Self::Integer(two)) => two.against(*one).map(Ordering::reverse),
+            (Self::Number(one), Self::Number(two)) => one.partial_cmp(two),
+            _ => None,
+        }
+    }
+
+    /// Whether JSON Schema calls them equal: 1 and 1.0 are, and entries have no order. What JSON has no kind for is
+    /// equal to nothing.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(one), Self::Bool(two)) => one == two,
+            (Self::String(one), Self::String(two)) => one == two,
+            (Self::Array(one), Self::Array(two)) => {
+                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.same(two))
+            }
+            (Self::Object(one), Self::Object(two)) => {
+                let has = |(name, value): &(String, Self)| other.get(name).is_some_and(|found| value.same(found));
+                one.len() == two.len() && one.iter().all(has)
+            }
+            _ => self.against(other) == Some(Ordering::Equal),
         }
     }
 
@@ -71,7 +106,8 @@ impl Observed {
         match self {
             Self::Null => "null".into(),
             Self::Bool(flag) => flag.to_string(),
-            Self::Integer(number) | Self::Number(number) => number.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
             Self::String(text) => match cut(text, 40) {
                 (start, true) => format!("\"{start}...\""),
                 (whole, false) => format!("\"{whole}\""),
@@ -80,6 +116,12 @@ impl Observed {
             Self::Object(entries) => format!("object of {}", entries.len()),
             Self::Other(name) => cut(name, 80).0,
         }
+    }
+}
+
+impl From<i64> for Observed {
+    fn from(number: i64) -> Self {
+        Self::Integer(number.into())
     }
 }
 
@@ -109,6 +151,19 @@ mod tests {
         let mixed = object("a.b", object("c", Observed::Null));
         assert_eq!(mixed.at("a.b.c"), Some(&Observed::Null));
         assert_eq!((inner.at("meta.title"), inner.at("meta."), inner.at(".")), (None, None, None));
+    }
+
+    #[test]
+    fn equal_is_what_json_schema_calls_equal() {
+        let list = |numbers: [f64; 2]| Observed::Array(numbers.map(Observed::Number).into());
+        let both = |first: &str, second: &str| {
+            Observed::Object([first, second].map(|name| (name.into(), Observed::Null)).into())
+        };
+        assert!(Observed::from(1).same(&Observed::Number(1.0)) && list([1.0, 2.0]).same(&list([1.0, 2.0])));
+        assert!(both("a", "b").same(&both("b", "a")) && !both("a", "b").same(&both("a", "c")));
+        assert!(!Observed::from(1).same(&Observed::Bool(true)) && !list([1.0, f64::NAN]).same(&list([1.0, f64::NAN])));
+        assert!(!Observed::Other("Foo".into()).same(&Observed::Other("Foo".into())));
+        assert!(!Observed::from((1 << 53) + 1).same(&Observed::Number((1_i64 << 53) as f64)));
     }
 
     #[test]

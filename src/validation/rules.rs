@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_good_output_has_no_issues() {
-        let output = object(&[("score", Observed::Integer(80.0)), ("findings", Observed::Array(vec![]))]);
+        let output = object(&[("score", Observed::from(80)), ("findings", Observed::Array(vec![]))]);
         assert_eq!(rules().check(&output), Report { issues: vec![], score: Some(80.0) });
     }
 
@@ -133,6 +133,6 @@ mod tests {
     fn a_stage_without_the_score_is_not_measured_by_it() {
         let only_score = Rules { required: vec![], ..rules() };
         assert_eq!(only_score.check(&object(&[])).issues, []);
-        assert_eq!(only_score.check(&object(&[("score", Observed::Integer(1.0))])).issues.len(), 1);
+        assert_eq!(only_score.check(&object(&[("score", Observed::from(1))])).issues.len(), 1);
     }
 }

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
+# Another one each time; a failure says which.
+SEED = os.environ.get("HAGANE_CRASH_SEED") or str(time.time_ns() % 1_000_000)
 RUNS = int(os.environ.get("HAGANE_CRASH_TRIALS", "100"))
 
 
@@ -33,7 +36,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def crash(place: str, folder: Path, mode: str, count: int) -> dict[str, Any]:
-    command = [sys.executable, DRIVER, place, folder, mode, str(count), "1"]
+    command = [sys.executable, DRIVER, place, folder, mode, str(count), SEED]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -47,4 +50,5 @@ def test_a_pipeline_killed_at_every_step_goes_on_with_nothing_lost(place: str, t
 def test_a_pipeline_killed_at_random_moments_goes_on_with_nothing_lost(place: str, tmp_path: Path) -> None:
     told = crash(place, tmp_path, "random", RUNS)
     assert told["trials"] == RUNS
-    assert told["deaths"] > RUNS / 4
+    # Most kills come before the end.
+    assert told["deaths"] > told["kills"] / 2

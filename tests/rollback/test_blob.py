@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import enum
 import math
+import zoneinfo
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from hagane._core import Blob
 from hagane.errors import SnapshotError
+from hagane.rollback import register
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 names = st.characters(codec="utf-8")
@@ -140,6 +143,16 @@ def test_a_refusal_names_the_place_and_the_type() -> None:
         Blob([{Foo()}])
 
 
+def test_a_zone_that_was_read_from_a_file_is_not_taken_for_the_one_of_its_name() -> None:
+    whole = next(path for path in map(Path, zoneinfo.TZPATH) if (path / "Asia" / "Tokyo").exists())
+    with (whole / "Asia" / "Tokyo").open("rb") as file:
+        berlin = ZoneInfo.from_file(file, key="Europe/Berlin")
+    with pytest.raises(SnapshotError, match=r"^state\[0\]: time zone Europe/Berlin was read from a file"):
+        Blob([datetime(2024, 1, 1, tzinfo=berlin)])
+    fresh = datetime(2024, 1, 1, tzinfo=ZoneInfo.no_cache("Europe/Berlin"))
+    assert Blob(fresh).value().utcoffset() == fresh.utcoffset()
+
+
 def test_a_value_that_contains_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.append(loop)
@@ -147,10 +160,18 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         Blob(loop)
 
 
-def test_the_deepest_that_can_be_stored_can_be_read() -> None:
+@register
+@dataclass
+class Wrapped:
+    items: Any
+
+
+@pytest.mark.parametrize("into", [list, tuple, deque, OrderedDict, dict, frozenset, Wrapped])
+def test_the_deepest_that_can_be_stored_can_be_read(into: Any) -> None:
     deep: Any = 1
-    for _ in range(60):
-        deep = (deep,)
+    # An object takes two levels, here with a list in it.
+    for _ in range(20 if into is Wrapped else 62):
+        deep = into({"a": deep} if issubclass(into, dict) else [deep])
     assert Blob(deep).value() == deep
 
 
@@ -176,7 +197,7 @@ def test_a_container_that_changes_while_it_is_stored_is_refused() -> None:
             elif isinstance(container, list):
                 container.append(1)
 
-    registry._by_class[Growing] = registry._Entry("growing", grow, lambda _: None)
+    registry._by_class[Growing] = registry._Entry("growing", grow, lambda _: None, registry.EXACT)
     try:
         for holders in ([{"a": Growing(), "b": 1}], [[Growing(), 1]]):
             with pytest.raises(SnapshotError, match="changed its length"):
@@ -212,3 +233,7 @@ def test_what_is_too_large_for_one_key_is_refused() -> None:
 def test_more_values_than_a_blob_takes_are_refused() -> None:
     with pytest.raises(SnapshotError, match="8388609 values are more than a snapshot takes"):
         Blob([None] * (8 << 20))
+
+
+def test_the_bytes_of_a_sets_texts_are_no_values() -> None:
+    assert Blob({"x" * (9 << 20)}).value() == {"x" * (9 << 20)}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cutting_proxy import CuttingProxy
-from store_helpers import begin, commit, values
+from store_helpers import Opener, begin, commit, values
 
 from hagane._core import Blob
 from hagane.errors import ForkError, StoreCorrupt, StoreError, StoreVersionError
@@ -52,7 +52,7 @@ def test_a_lost_connection_is_opened_again(connect: Connect, proxy: CuttingProxy
 
 
 @pytest.mark.parametrize("delivered", [False, True], ids=["before the server got it", "after the server did it"])
-@pytest.mark.parametrize("statement", [b"COMMIT\0", b"INSERT INTO events", b"UPDATE runs"])
+@pytest.mark.parametrize("statement", [b"BEGIN", b"commit_1", b"COMMIT\0"])
 def test_a_commit_whose_connection_breaks_is_written_once(
     connect: Connect, proxy: CuttingProxy, statement: bytes, delivered: bool
 ) -> None:
@@ -64,6 +64,30 @@ def test_a_commit_whose_connection_breaks_is_written_once(
     assert next(one.checkpoint for one in store.checkpoints()) == checkpoint == store.head("t").checkpoint
     assert (len(store.checkpoints()), size > 0) == (2, True)
     assert [seq for seq, *_ in store.events("r")] == [1, 2]
+
+
+def test_parts_that_others_freed_are_sent_again(postgres_opener: Opener) -> None:
+    store, text = postgres_opener(), ["part " * 100 + str(number) for number in range(100)]
+    epoch = begin(store, text=[])
+    commit(store, epoch, 2, status="success", text=text)
+    assert postgres_opener().prune(at=10, max_age_seconds=0).blobs > 1
+    assert store.usage().blobs == 0
+    epoch = begin(store, "again", text=[])
+    checkpoint, size = commit(store, epoch, 2, run="again", text=text)
+    assert values(store, checkpoint) == {"text": text}
+    assert size > 0
+    assert commit(store, epoch, 3, run="again", text=text)[1] == 0
+
+
+def test_tables_without_the_function_of_this_version_get_it(postgres_place: tuple[str, str]) -> None:
+    import psycopg
+
+    url, schema = postgres_place
+    epoch = begin(PostgresStore(url, schema=schema), n=0)
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(f'DROP FUNCTION "{schema}".commit_1')
+    commit(PostgresStore(url, schema=schema), epoch, 2, n=1)
+    assert values(PostgresStore(url, schema=schema), 2) == {"n": 1}
 
 
 def test_a_run_whose_beginning_breaks_begins_once(connect: Connect, proxy: CuttingProxy) -> None:

@@ -27,15 +27,20 @@ def crash(place: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stdout + done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
     assert summary["stored"] > 0
-    assert summary["kills"] >= TRIALS
+    assert summary["kills"] >= summary["random"] == TRIALS
+    # Most are killed while they work, not while they open the store.
+    assert summary["working"] > TRIALS / 2
     return summary
 
 
 def test_sqlite_survives_kills(tmp_path: Path) -> None:
     crash(str(tmp_path / "runs.db"))
-    with sqlite3.connect(tmp_path / "runs.db") as raw:
-        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    raw.close()
+    files = [path for path in tmp_path.iterdir() if path.name.startswith("runs.db") and "-" not in path.name]
+    assert len(files) > 1
+    for path in files:
+        with sqlite3.connect(path) as raw:
+            assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        raw.close()
 
 
 def test_postgres_survives_kills(postgres_place: tuple[str, str]) -> None:

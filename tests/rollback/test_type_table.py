@@ -64,6 +64,15 @@ EXACT: dict[str, Any] = {
     "numpy array of text": np.array(["鋼", "x"]),
     "numpy moments": np.array(["2024-01-01", "NaT"], dtype="datetime64[D]"),
     "numpy scalar": np.float32(0.1),
+    "numpy text": np.str_("鋼\ud800"),
+    "numpy text, empty": np.array(["", "a"])[0],
+    "numpy text with NUL at its end": np.str_("abc\0"),
+    "numpy text of another byte order": np.array(["鋼"], dtype=">U3")[0],
+    "numpy bytes, empty": np.bytes_(b""),
+    "numpy bytes with NUL at their end": np.bytes_(b"abc\0\0"),
+    "numpy array of long long": np.arange(3, dtype=np.longlong),
+    "numpy array of long long, another byte order": np.arange(3, dtype=np.ulonglong).astype(">Q"),
+    "numpy long long": np.longlong(-5),
 }
 
 REFUSED: dict[str, Any] = {
@@ -84,6 +93,8 @@ REFUSED: dict[str, Any] = {
     "unregistered Enum": __import__("enum").Enum("Other", "A").A,
     "numpy array of objects": np.array([object()]),
     "numpy record": np.zeros(1, dtype=[("a", int)]),
+    "numpy array of a dtype with metadata": np.zeros(1, dtype=np.dtype("i8", metadata={"unit": "m"})),
+    "numpy array of text of no width": np.zeros(3, dtype=[("a", "U0")])["a"],
     "masked array": np.ma.array([1], mask=[True]),
 }
 
@@ -93,7 +104,7 @@ def same(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, (np.ndarray, np.generic)):
-        flags = one.flags.c_contiguous == other.flags.c_contiguous
+        flags = one.flags.c_contiguous == other.flags.c_contiguous and one.dtype.char == other.dtype.char
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes() and flags
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)

@@ -98,12 +98,13 @@ class Agent:
             return await self._shown(function, inputs)
         began = self._meter.begin()
         try:
-            result = as_dict(await (function(inputs) if self._is_async else _in_thread(function, inputs)))
+            result = await (function(inputs) if self._is_async else _in_thread(function, inputs))
+            output = result if type(result) is dict else as_dict(result)
         except BaseException as error:
             self._meter.end(began, _way(error))
             raise
         self._meter.succeed(began)
-        return result
+        return output
 
     async def _shown(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> dict[str, Any]:
         """Do the same for an agent that counts itself, or where somebody may be tracing."""

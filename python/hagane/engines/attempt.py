@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from hagane.engines.agents import as_dict
-from hagane.engines.effects import StageContext, enter
+from hagane.engines.effects import StageContext
 from hagane.engines.stage import FAILED_KEY, Stage
-from hagane.hitl.interrupt import give_answers
-from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
 
-__all__ = ["run_agents", "take_failed"]
+__all__ = ["begin_attempt", "take_failed"]
 
 
-async def run_agents(run: Run, stage: Stage, place: int) -> dict[str, Any]:
-    """Run the stage's agents once and return the output, ready to be judged; `run.seconds` is how long they took.
+def begin_attempt(run: Run, stage: Stage, place: int) -> Awaitable[dict[str, Any]]:
+    """Begin to run the stage's agents once; await the output, ready to be judged.
 
-    Time, tokens and cost are booked whatever happens. Raises what the agents raise.
+    Raises what the agents raise, when it is awaited.
     """
-    name, journal, progress = stage.name, run.journal, run.progress
-    given = progress.inputs_of(name, stage.config.review)
+    name, progress = stage.name, run.progress
     wall, generation = run.plan.entering(place)
-    key = f"{journal.run_id}:{name}:{generation}"
-    context = StageContext(run.ledger, journal.run_id, journal.thread_id, name, run.attempt, key)
+    context = StageContext(run.ledger, name, run.attempt, generation)
     if progress.answers:
         context.remaining = iter(_responses(progress.answers.get(name, [])))
-    monotonic = run.pipeline.environment.monotonic
-    begun = monotonic()
-    try:
-        work = _in_context(context, stage, given)
-        return await run.deadline.bound(work, None if wall is None else wall / 1000)
-    finally:
-        run.seconds = monotonic() - begun
-        run.plan.ran(place, run.seconds)
-
-
-async def _in_context(context: StageContext, stage: Stage, given: dict[str, Any]) -> dict[str, Any]:
-    """Execute the stage with what its agents can ask for; nothing of that is taken back: the context is its own."""
-    enter(context)
-    model_usage.set(context.book)
-    give_answers(context)
-    # The inputs are the stage's own already; an `execute` of somebody else's is called instead.
-    return await (stage.execute_on(given) if stage.is_plain else _executed(stage, given))
-
-
-async def _executed(stage: Stage, given: dict[str, Any]) -> dict[str, Any]:
-    return as_dict(await stage.execute(given))
+    work = stage.execute_in(context, progress.inputs_of(name, stage.config.review))
+    return run.deadline.bound(work, None if wall is None else wall / 1000)
 
 
 def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:

@@ -7,8 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hagane.engines.config import EngineConfig, HITLEngineConfig
 from hagane.engines.environment import Environment
@@ -18,8 +17,7 @@ from hagane.errors import PipelineError
 __all__ = ["BaseEngine", "EngineConfig", "HITLEngineConfig", "RunNames"]
 
 
-@dataclass(frozen=True)
-class RunNames:
+class RunNames(NamedTuple):
     """Under which names a call of `run` runs; several calls on one engine at the same time do not share them."""
 
     flow_id: str
@@ -82,7 +80,8 @@ class BaseEngine(ABC):
         Raises:
             InterruptSignal: a person has to decide something first.
         """
-        await self._wake()
+        if not self._initialized:
+            await self._wake()
         names = self._new_names(thread_id)
         token = self._names.set(names)
         try:

@@ -98,7 +98,8 @@ class _Waiting(Generic[T]):
                     raise
                 except BaseException as error:
                     if self._gives_up:
-                        return self._leave_alone()
+                        self._leave_alone()
+                        return None
                     step = (self._work.throw, error)
                 try:
                     waited = self._run(*step)

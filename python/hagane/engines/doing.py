@@ -6,39 +6,67 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from hagane import _core
-from hagane.engines.attempt import run_agents, take_failed
+from hagane.engines.attempt import begin_attempt, take_failed
 from hagane.engines.deadline import OutOfTime
-from hagane.engines.ending import reason_of, why
+from hagane.engines.ending import why
 from hagane.engines.interrupts import is_interrupt, signal_of
 from hagane.engines.judge import Judgement
-from hagane.engines.prepare import STARTS
+from hagane.engines.prepare import STARTS, accept
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.stage import Stage
-from hagane.engines.undo import compensate
+from hagane.engines.undo import CompensationFailed, compensate
 from hagane.observability import standard, tracing
 
 if TYPE_CHECKING:
-    from hagane.engines.run import Run
+    from hagane.engines.run import Hook, Run
 
-__all__ = ["do"]
+__all__ = ["perform", "run_stage", "stopped"]
 
 STOPS = {"fail": "failed", "reject": "rejected", "abort": "rejected"}
 
 
-async def do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
+async def perform(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
     """Do an action of this kind that was prepared; what the plan says then, None if the run has ended.
 
     Raises:
         InterruptSignal: a person has to decide something.
-        OutOfTime: the run's time is spent.
-        CompensationFailed: what a stage did could not be undone.
     """
-    if kind in STARTS:
-        return await (_run_stage(run, action, run.span) if run.span is tracing.NO_SPAN else _in_span(run, action))
+    if run.result is not None:
+        return None
+    try:
+        follows = await _do(run, action, kind)
+        return follows if run.hook is None or follows is None else await _or_hook(run, run.hook, follows)
+    except (OutOfTime, CompensationFailed) as error:
+        await stopped(run, action, error)
+        return None
+
+
+async def stopped(run: Run, action: _core.Action, error: OutOfTime | CompensationFailed) -> None:
+    """End a run that cannot go on, at the action that showed it."""
+    stage = run.stage(action).name
+    if isinstance(error, OutOfTime):
+        reason = "the run's time is spent (EngineConfig.timeout_seconds)"
+        await run.end("failed", stage=stage, reason=reason, timeout=True)
+    else:
+        await run.end("failed", stage=stage, reason=str(error))
+
+
+async def _or_hook(run: Run, hook: Hook, action: _core.Action) -> _core.Action | None:
+    """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
+    if action.kind not in ("retry", "rollback"):
+        return action
+    given = await hook(run, action)
+    if run.result is None:
+        await run.end("partial", output=given)
+    return None
+
+
+async def _do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
+    if kind in STARTS or kind == "judge":
+        with tracing.use(run.span), tracing.stage_span(run.stage(action).name, run.attempt) as span:
+            return await (_rejudge(run, action) if kind == "judge" else run_stage(run, action, kind, span))
     if kind in ("accept", "skip", "fallback") and run.broken is None:
         return run.plan.accepted()
-    if kind == "judge":
-        return await (_rejudge(run, action) if run.span is tracing.NO_SPAN else _in_span(run, action))
     if kind == "check_final":
         with tracing.use(run.span):
             return await _judge_final(run)
@@ -52,43 +80,65 @@ async def do(run: Run, action: _core.Action, kind: str) -> _core.Action | None:
     return None
 
 
-async def _in_span(run: Run, action: _core.Action) -> _core.Action:
-    with tracing.use(run.span), tracing.stage_span(run.stage(action).name, run.attempt) as span:
-        return await (_rejudge(run, action) if action.kind == "judge" else _run_stage(run, action, span))
+async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Span) -> _core.Action:
+    """Run a stage's agents and have the output judged; what the plan says to it.
 
-
-async def _run_stage(run: Run, action: _core.Action, span: tracing.Span) -> _core.Action:
+    Raises:
+        OutOfTime: the run's time is spent.
+    """
     place = action.stage or 0
     stage = run.pipeline.stages[place]
     name = stage.name
-    if run.failure is not None and action.kind == "retry":
+    if run.failure is not None and kind == "retry":
         await run.pause(run.attempt - 1, run.failure)
     failed: dict[str, Any] = {}
     run.output, run.failure, run.seconds = {}, None, 0.0
     try:
-        run.output = output = await run_agents(run, stage, place)
+        begun = run.monotonic()
+        try:
+            run.output = output = await begin_attempt(run, stage, place)
+        finally:
+            # Whatever became of it.
+            run.seconds = run.monotonic() - begun
+            run.plan.ran(place, run.seconds)
         if stage.config.parallel:
             failed = take_failed(output, stage)
-        run.check_storable(f"{OUTPUT_KEY}{name}", output)
+        if run.journal.store is not None:
+            run.check_storable(f"{OUTPUT_KEY}{name}", output)
     except Exception as error:
         if is_interrupt(error):
             run.asked = getattr(error, "payload", None)
             return run.plan.asked()
         return _failed(run, stage, error, span)
-    _note_output(run, name, place, output, failed)
-    if name in run.judge.unchecked:
-        judgement = run.judge.wave_through(name, run.attempt)
-    else:
-        judgement = await run.judge.stage(stage, run.attempt, output)
-        if judgement.failures:
-            span.fail("refused")
-    if failed or judgement.advice is not None or run.progress.notes:
-        _note_damage(run, name, failed, judgement.advice)
+    _report_duration(run, place)
+    if name in run.judge.unchecked and not failed:
+        return _pass(run, name, output)
+    about = {"stage": name, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
+    branches = {"failed": failed} if failed else {}
+    run.journal.note("stage_output", **about, fields=list(output), **branches)
+    judgement = await run.judge.stage(stage, run.attempt, output)
+    if judgement.failures:
+        span.fail("refused")
+    _note_damage(run, name, failed, judgement.advice)
     return _decide(run, judgement)
 
 
+def _pass(run: Run, stage: str, output: dict[str, Any]) -> _core.Action:
+    """Take over an output that nobody checks."""
+    run.journal.note_passed(stage, run.attempt, run.seconds, tuple(output))
+    run.complaint = {}
+    if run.progress.notes:
+        run.progress.notes.pop(stage, None)
+    if run.learn is not None:  # which may raise: before the plan knows
+        return run.plan.judged([])
+    accepted, action = run.plan.passed()
+    if accepted:
+        accept(run, stage)
+    return action
+
+
 def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:
-    """Note what a stage raised instead of giving an output, and have it judged; the end of the run's time is neither."""
+    """Note what a stage raised instead of giving an output, and have it judged; the end of the run's time is not."""
     _report_duration(run, run.pipeline.places[stage.name])
     told = {"type": type(failure).__name__, "message": str(failure)}
     about = {"stage": stage.name, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
@@ -117,16 +167,6 @@ def _decide(run: Run, judgement: Judgement) -> _core.Action:
     run.repeated = judgement.fingerprint is not None and judgement.fingerprint == run.fingerprint
     run.fingerprint = judgement.fingerprint
     return run.plan.judged(judgement.failures, judgement.fingerprint)
-
-
-def _note_output(run: Run, stage: str, place: int, output: dict[str, Any], failed: dict[str, Any]) -> None:
-    _report_duration(run, place)
-    shown: dict[str, Any] = {"stage": stage, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
-    if failed:
-        run.journal.note("stage_output", **shown, fields=list(output), failed=failed)
-    else:
-        shown["fields"] = tuple(output)
-        run.journal.note_small("stage_output", shown)
 
 
 def _report_duration(run: Run, place: int) -> None:
@@ -159,5 +199,4 @@ async def _end(run: Run, action: _core.Action, kind: str) -> None:
             run.journal.note("aborted", stage=stage, attempt=run.attempt, **told)
         extra = {"budget": action.budget} if action.budget else {}
         output = run.complaint.get("previous_output") if action.check is not None else None
-        reason = reason_of(run, action)
-        await run.end(STOPS[kind], stage=stage, reason=reason, gate=told["gate"], output=output, **extra)
+        await run.end(STOPS[kind], stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)

@@ -16,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from hagane.errors import BudgetSpent, PipelineError
+from hagane.hitl.interrupt import given_answers
+from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StageContext", "current_stage"]
 
-_current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
+# The stage of this task and of what it starts.
+current: ContextVar[StageContext | None] = ContextVar("hagane_stage", default=None)
 
 
 def current_stage() -> StageContext:
@@ -36,7 +39,7 @@ def current_stage() -> StageContext:
     Raises:
         PipelineError: it runs in none.
     """
-    context = _current.get()
+    context = current.get()
     if context is None:
         raise PipelineError("no stage runs here; call current_stage() in an agent that an engine runs")
     return context
@@ -46,37 +49,40 @@ class StageContext:
     """One attempt of a stage, as its agent sees it.
 
     Attributes:
-        run_id, thread_id, stage: names.
+        stage: its name.
         attempt: how often the stage was started, this start included.
-        idempotency_key: the same for every attempt of this stage in this run, until a rollback undid the stage.
     """
 
     # Where `interrupt()` finds the answers to the stage's questions, in their order.
     remaining: Iterator[ApprovalResponse] = iter(())
     _prefix = ""
 
-    def __init__(self, ledger: Ledger, run_id: str, thread_id: str, stage: str, attempt: int, key: str) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
+    def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
         self.attempt = attempt
-        self.idempotency_key = key
         self._ledger = ledger
+        self._generation = generation
 
     @property
-    def flow_id(self) -> str:
-        """The run, as `interrupt()` calls it."""
-        return self.run_id
+    def run_id(self) -> str:
+        """The run's name."""
+        return self._ledger.run_id
 
     @property
-    def node_id(self) -> str:
-        """The stage, as `interrupt()` calls it."""
-        return self.stage
+    def thread_id(self) -> str:
+        """The thread's name."""
+        return self._ledger.thread_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this stage in this run, until a rollback undid the stage."""
+        key = f"{self.run_id}:{self.stage}:{self._generation}"
+        return f"{key}:{self._prefix[:-1]}" if self._prefix else key
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        key = f"{self.idempotency_key}:{name}"
-        context = StageContext(self._ledger, self.run_id, self.thread_id, self.stage, self.attempt, key)
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
+        context.remaining = self.remaining  # the same count
         context._prefix = f"{name}/"
         return context
 
@@ -149,19 +155,62 @@ class StageContext:
         return self._ledger.left(self.stage)[1]
 
 
-def enter(context: StageContext | None) -> Any:
-    """Make `context` the running stage of this task and of what it starts; give the result to `leave`."""
-    return _current.set(context)
+class _Here:
+    """Whatever stage runs where this is asked: for `interrupt()`, and called for what a model used.
+
+    One object for all stages, so that a run makes it known once and a stage only has to say that it is the one.
+    """
+
+    def __call__(self, tokens: int, cost: float) -> None:
+        if (stage := current.get()) is not None:
+            stage.book(tokens, cost)
+
+    @property
+    def remaining(self) -> Iterator[ApprovalResponse]:
+        return current_stage().remaining
+
+    @property
+    def thread_id(self) -> str:
+        return current_stage().thread_id
+
+    @property
+    def flow_id(self) -> str:
+        return current_stage().run_id
+
+    @property
+    def node_id(self) -> str:
+        return current_stage().stage
 
 
-def leave(token: Any) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
+_here = _Here()
+
+
+Known = tuple[Token[Any], Token[Any]]
+
+
+def make_known() -> Known:
+    """Spare the stages that run in this context to make themselves known; give the result to `forget`."""
+    return given_answers.set(_here), model_usage.set(_here)
+
+
+def forget(known: Known) -> None:
+    """Undo `make_known`."""
+    asked, told = known
+    model_usage.reset(told)
+    given_answers.reset(asked)
+
+
+def stand_in(context: StageContext) -> None:
+    """Make `context` the running stage of the rest of this context."""
+    current.set(context)
+    if given_answers.get() is not _here or model_usage.get() is not _here:
+        given_answers.set(_here)
+        model_usage.set(_here)
 
 
 def running_stage() -> StageContext | None:
     """Return the stage that this code runs in, None outside."""
-    return _current.get()
+    return current.get()
 
 
 async def call_action(action: Callable[[str], Any], key: str) -> Any:

@@ -60,11 +60,13 @@ def finished(
         "attempts": attempts,
         "run_id": journal.run_id,
         "thread_id": journal.thread_id,
-        **_noted(progress),
+        **(_noted(progress) if progress.notes else {}),
         **_used(pipeline, plan),
     }
     if result["status"] in ("success", "partial"):
-        result["skipped"] = [name for name in pipeline.names if attempts[name] and name not in progress.outputs]
+        outputs = progress.outputs
+        whole = len(outputs) == len(attempts)
+        result["skipped"] = [] if whole else [name for name in attempts if attempts[name] and name not in outputs]
     return pipeline.reporter.dress(result, report)
 
 
@@ -79,9 +81,6 @@ def _noted(progress: Progress) -> dict[str, Any]:
 
 def _used(pipeline: Pipeline, plan: _core.Plan) -> dict[str, Any]:
     """Tokens and cost by stage, where there were any."""
-    used = {
-        name: {"tokens": tokens, "cost": cost / MILLIONTHS}
-        for name, (tokens, cost) in zip(pipeline.names, plan.spent, strict=True)
-        if tokens or cost
-    }
+    names = pipeline.names
+    used = {names[stage]: {"tokens": tokens, "cost": cost / MILLIONTHS} for stage, tokens, cost in plan.spent}
     return {"used": used} if used else {}

@@ -12,9 +12,9 @@ from hagane import _core
 __all__ = ["copy_other", "isolate"]
 
 
-# `isolate(value)` copies the containers in `value`; other objects (clients, arrays, functions) stay the same ones, and so
-# does a container that refuses to be copied: better shared than lost. Raises SnapshotError, with the place, where `value`
-# is nested deeper than a checkpoint can hold (100 levels) or contains itself.
+# `isolate(value)` copies the containers in `value`; other objects (clients, arrays, functions) stay the same ones, and
+# so does a container that refuses to be copied: better shared than lost. Raises SnapshotError, with the place, where
+# `value` is nested deeper than a checkpoint can hold (100 levels) or contains itself.
 isolate = _core.isolate
 
 

@@ -56,11 +56,11 @@ class Judge:
         ours = type(validator) is StageValidator and "validate" not in vars(validator)
         self._trusted = ours and not validator.uses_models
         # Stages whose outputs nobody checks: neither gates nor reviews nor rules of ours, and no rules of others.
-        self.unchecked = pipeline.ungated - validator.asked(pipeline.ungated) if ours else frozenset()
-        learn = getattr(validator, "learn", None)
-        learns = callable(learn) and not (type(validator) is StageValidator and validator.anomalies is None)
+        asked = validator.asked(pipeline.ungated) if ours else pipeline.ungated
+        self.unchecked = pipeline.ungated - asked if asked else pipeline.ungated
         # What is told accepted outputs, if somebody learns from them.
-        self.learner: Callable[[str, Any], Any] | None = learn if learns else None
+        learn = None if type(validator) is StageValidator and validator.anomalies is None else _learn_of(validator)
+        self.learner: Callable[[str, Any], Any] | None = learn
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
@@ -70,12 +70,6 @@ class Judge:
         passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
-
-    def wave_through(self, stage: str, attempt: int) -> Judgement:
-        """Judge an output of a stage that is `unchecked`."""
-        passed = {"stage": stage, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
-        self._journal.note_small("validation", passed)
-        return GOOD
 
     async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge a stage's output; an output that is not valid is not shown to gates."""
@@ -148,6 +142,11 @@ class Judge:
         about = {"stage": stage, "attempt": attempt, "gate": verdict.gate}
         self._journal.note("gate", **about, verdict=verdict.outcome, reason=verdict.reason, score=verdict.score)
         standard.gate_verdict(self._name, verdict.gate, verdict.outcome)
+
+
+def _learn_of(validator: Any) -> Callable[[str, Any], Any] | None:
+    learn = getattr(validator, "learn", None)
+    return learn if callable(learn) else None
 
 
 def fingerprint(reasons: Sequence[str], output: Output) -> str | None:

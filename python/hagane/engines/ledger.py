@@ -22,6 +22,8 @@ class Ledger:
     """The effects and the spending of one run's stages."""
 
     def __init__(self, places: dict[str, int], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
+        self.run_id = journal.run_id
+        self.thread_id = journal.thread_id
         self._places = places
         self._plan = plan
         self._progress = progress

@@ -15,8 +15,8 @@ from hagane.engines.config import EngineConfig, StageConfig
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
-from hagane.engines.report import Reporter
 from hagane.engines.pipeline import Pipeline
+from hagane.engines.report import Reporter
 from hagane.engines.stage import Stage
 from hagane.engines.stored import Stored
 from hagane.engines.threads import Threads

@@ -9,9 +9,9 @@ from typing import Any
 from hagane.engines.checkpointers import forget_in
 from hagane.engines.config import StageConfig
 from hagane.engines.decisions import decision_on
+from hagane.engines.events import Event, read_history
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
-from hagane.engines.journal import Event, read_history
 from hagane.engines.keeping import RunKeeping
 from hagane.engines.progress import Progress
 from hagane.engines.run import Run
@@ -69,6 +69,8 @@ class PipelineEngine(RunKeeping):
         turn = await self._take_turn(names.thread_id)
         try:
             run = self._begin(inputs, names.thread_id, names.flow_id, turn)
+            if self._store is None:
+                return await self._completed(run)
             async with self._driving(run):
                 return await run.complete()
         finally:
@@ -120,7 +122,7 @@ class PipelineEngine(RunKeeping):
         journal = self._journal(thread_id, run_id)
         journal.fence = turn.check if turn is not None else None
         journal.claim, journal.on_conflict = self._claim(), self._config.on_conflict
-        journal.note("run_started", pipeline=pipeline.name, stages=pipeline.names)
+        journal.note_small("run_started", {"pipeline": pipeline.name, "stages": pipeline.names})
         progress = Progress(isolate(dict(inputs)))
         if self._store is not None:
             journal.blob("inputs", progress.inputs)

@@ -1,4 +1,4 @@
-"""What an action of the plan means before anything is done: notes in the journal, and whether they are to be committed."""
+"""What an action of the plan means before anything is done: notes in the journal, and what is to be committed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hagane.observability import standard
 if TYPE_CHECKING:
     from hagane.engines.run import Run
 
-__all__ = ["STARTS", "committed", "prepare"]
+__all__ = ["STARTS", "accept", "committed", "prepare", "start"]
 
 STARTS = ("run", "retry")
 ASKED_OF_STAGES = {
@@ -23,14 +23,19 @@ ASKED_OF_STAGES = {
 
 # Status and label of a commit.
 Commit = tuple[str, str]
+# One that no store sees.
+UNSTORED: Commit = "running", ""
 
 
 def prepare(run: Run, action: _core.Action, kind: str) -> Commit | None:
     """Note an action, which is of this kind; what is to be committed before it is done, None if nothing is."""
     if kind in STARTS:
-        return _start(run, action, kind)
-    if kind in ("accept", "skip", "fallback"):
-        _acceptance(run, action, kind)
+        return start(run, action, kind)
+    if kind == "accept":
+        accept(run, run.pipeline.names[action.stage or 0])
+        return None
+    if kind in ("skip", "fallback"):
+        _go_on_without(run, action, kind)
         return None
     if kind == "check_final":
         return "running", "before the checks of the merged results"
@@ -51,8 +56,10 @@ def committed(run: Run, action: _core.Action, kind: str) -> None:
         standard.pipeline_waiting(run.pipeline.name, 1)
 
 
-def _start(run: Run, action: _core.Action, kind: str) -> Commit:
-    name, place = run.stage(action).name, action.stage or 0
+def start(run: Run, action: _core.Action, kind: str) -> Commit:
+    """Note that a stage is started, and why again."""
+    place = action.stage or 0
+    name = run.pipeline.names[place]
     run.attempt = action.attempt or 1
     if len(run.progress.outputs) > place or run.attempt > 1:
         run.progress.drop_from(run.pipeline.names, name)
@@ -61,7 +68,7 @@ def _start(run: Run, action: _core.Action, kind: str) -> Commit:
         run.journal.note("retry", **why(run, action), stage=name, attempt=run.attempt)
         standard.stage_retry(run.pipeline.name, name)
     run.journal.note_small("stage_started", {"stage": name, "attempt": run.attempt})
-    return "running", f"before {name}, attempt {run.attempt}"
+    return UNSTORED if run.journal.store is None else ("running", f"before {name}, attempt {run.attempt}")
 
 
 def _rollback(run: Run, action: _core.Action) -> None:
@@ -74,24 +81,32 @@ def _rollback(run: Run, action: _core.Action) -> None:
     standard.rollback(run.pipeline.name, stage.name)
 
 
-def _acceptance(run: Run, action: _core.Action, kind: str) -> None:
-    name, progress = run.stage(action).name, run.progress
+def accept(run: Run, stage: str) -> None:
+    """Take the stage's output over."""
+    progress = run.progress
+    if run.learn is not None and stage not in progress.outputs:
+        # Anomaly detection gets to know an output that was accepted; a substitute is none.
+        run.learn(stage, isolate(run.output))
+    progress.accept(stage, run.output)
+    if progress.feedback:
+        progress.feedback.pop(stage, None)
+    run.journal.note_small("checkpoint", {"stage": stage, "attempt": run.attempt})
+
+
+def _go_on_without(run: Run, action: _core.Action, kind: str) -> None:
+    """Go on without the stage's output, or with a substitute."""
+    name = run.pipeline.names[action.stage or 0]
     if kind == "skip":
         run.journal.note("skipped", **why(run, action), stage=name, attempt=run.attempt)
     else:
-        if kind == "fallback":
-            try:
-                run.output = _substitute(run, action)
-            except Exception as error:
-                run.broken = f"the fallback failed: {type(error).__name__}: {error}"
-                return
-            run.journal.note("fallback_used", **why(run, action), stage=name, attempt=run.attempt)
-        elif run.learn is not None and name not in progress.outputs:
-            # Anomaly detection gets to know an output that was accepted; a substitute is none.
-            run.learn(name, isolate(run.output))
-        progress.accept(name, run.output)
-    if progress.feedback:
-        progress.feedback.pop(name, None)
+        try:
+            run.output = _substitute(run, action)
+        except Exception as error:
+            run.broken = f"the fallback failed: {type(error).__name__}: {error}"
+            return
+        run.journal.note("fallback_used", **why(run, action), stage=name, attempt=run.attempt)
+        run.progress.accept(name, run.output)
+    run.progress.feedback.pop(name, None)
     run.journal.note_small("checkpoint", {"stage": name, "attempt": run.attempt})
 
 

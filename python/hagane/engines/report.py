@@ -19,10 +19,9 @@ class Reporter:
 
     def build(self, progress: Progress) -> Any:
         """Make the report on a run that succeeded; None if nobody makes one. Raises what the maker raises."""
-        results = isolate(progress.outputs)
         if self.builder is not None:
-            return self.builder.build(results, isolate(progress.inputs))
-        return self.generator(results) if self.generator is not None else None
+            return self.builder.build(isolate(progress.outputs), isolate(progress.inputs))
+        return self.generator(isolate(progress.outputs)) if self.generator is not None else None
 
     def dress(self, result: dict[str, Any], report: Any) -> dict[str, Any]:
         """Add the report to `result`: its fields win over the result's own; a report that is no dict is `report`."""

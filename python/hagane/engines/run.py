@@ -13,18 +13,19 @@ from typing import Any
 from hagane import _core
 from hagane.engines.backoff import retry_after
 from hagane.engines.deadline import Deadline, OutOfTime
-from hagane.engines.doing import do
+from hagane.engines.doing import perform, run_stage, stopped
+from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
+from hagane.engines.events import Event
 from hagane.engines.interrupts import is_interrupt
-from hagane.engines.journal import Event, Journal
+from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
-from hagane.engines.prepare import committed, prepare
+from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
-from hagane.engines.undo import CompensationFailed
-from hagane.errors import LeaseLost, StoreError
+from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
 __all__ = ["Hook", "Run"]
@@ -77,6 +78,7 @@ class Run:
         self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        # Whether that is what was wrong the time before.
         self.repeated = False
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
@@ -84,7 +86,8 @@ class Run:
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
-        self._begun = pipeline.environment.monotonic()
+        self.monotonic = pipeline.environment.monotonic
+        self._begun = self.monotonic()
 
     # --- driving ---
 
@@ -105,7 +108,7 @@ class Run:
                     committed(self, following, kind)
                 for event in self.journal.drain():
                     yield event
-                following = await self._perform(following, kind)
+                following = await perform(self, following, kind)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
         except BaseException as error:
@@ -119,54 +122,42 @@ class Run:
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
         self._enter()
+        known = make_known()
         try:
             await self.drive(self.plan.begin() if first is None else first)
         except BaseException as error:
             self._stopped_by(error)
             raise
         finally:
+            forget(known)
             self.span.end()
         return self.result or {}
 
     async def drive(self, action: _core.Action | None) -> None:
         """Do what `events` does, for somebody who is called in the middle of it: the events are yielded there later."""
-        stored = self.journal.store is not None
+        # Where nobody stores, traces or overrides anything, most of what is below would only find that out.
+        plain = self.journal.store is None and self.hook is None and self.span is tracing.NO_SPAN
         while action is not None:
             kind = action.kind
+            if plain and kind in STARTS:
+                start(self, action, kind)
+                if self.journal.fence is not None:
+                    self.journal.fence()
+                try:
+                    action = await run_stage(self, action, kind, self.span)
+                except OutOfTime as error:
+                    await stopped(self, action, error)
+                    return
+                continue
             commit = prepare(self, action, kind)
             if commit is not None:
-                if stored:
-                    await self.commit(*commit)
-                else:
-                    self.journal.commit_now(commit[0], self.progress, self.plan, commit[1])
+                await self.commit(*commit)
                 committed(self, action, kind)
-            action = await self._perform(action, kind)
+            action = await perform(self, action, kind)
 
     def stands_at(self, attempt: int, complaint: dict[str, Any]) -> None:
         """Take up where a run stood that waited for a person: the attempt, and what is to be said about it."""
         self.attempt, self.complaint = attempt, complaint
-
-    async def _perform(self, action: _core.Action, kind: str) -> _core.Action | None:
-        if self.result is not None:
-            return None
-        try:
-            follows = await do(self, action, kind)
-            return follows if follows is None or self.hook is None else await self._or_hook(self.hook, follows)
-        except OutOfTime:
-            reason = "the run's time is spent (EngineConfig.timeout_seconds)"
-            await self.end("failed", stage=self.stage(action).name, reason=reason, timeout=True)
-        except CompensationFailed as error:
-            await self.end("failed", stage=self.stage(action).name, reason=str(error))
-        return None
-
-    async def _or_hook(self, hook: Hook, action: _core.Action) -> _core.Action | None:
-        """Let an overridden `_rollback_and_retry` answer a failure; what it returns without going on is the result."""
-        if action.kind not in ("retry", "rollback"):
-            return action
-        given = await hook(self, action)
-        if self.result is None:
-            await self.end("partial", output=given)
-        return None
 
     # --- its beginning and its end ---
 
@@ -187,14 +178,21 @@ class Run:
         self.span.set({"hagane.run.status": status})
         if status not in ("success", "partial"):
             self.span.fail(status)
-        seconds = self.pipeline.environment.monotonic() - self._begun
-        self.journal.note("run_completed", status=status, reason=ending.get("reason"), duration_ms=seconds * 1000)
-        await self.commit(status, f"ended: {status}")
+        seconds = self.monotonic() - self._begun
+        ended = {"status": status, "reason": ending.get("reason"), "duration_ms": seconds * 1000}
+        self.journal.note_small("run_completed", ended)
+        if self.journal.store is None:
+            self.journal.commit_now(status, self.progress, self.plan, "")
+        else:
+            await self.commit(status, f"ended: {status}")
 
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
         asked = self.progress.question and is_interrupt(error)
-        if not asked and not isinstance(error, StoreError):
+        if isinstance(error, StoreError):
+            if not isinstance(error, (LeaseHeld, LeaseLost)):
+                self.journal.abandon()
+        elif not asked:
             self._interrupted(error)
         self.span.fail(error if isinstance(error, Exception) else "cancelled")
 

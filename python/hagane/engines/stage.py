@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from hagane.engines.agents import Agent
+from hagane.engines.agents import Agent, as_dict
 from hagane.engines.config import Quorum, StageConfig
-from hagane.engines.effects import enter, leave, running_stage
+from hagane.engines.effects import StageContext, current, running_stage, stand_in
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
@@ -44,11 +44,6 @@ class Stage:
         self._known = [Agent(agent, config.name) for agent in agents]
         self._limit = limit or Limit(None)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether `execute` is what is below, and nobody's override."""
-        return type(self) is Stage and "execute" not in self.__dict__
-
     async def execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run the agents on `inputs`, which is not changed; the output is nobody else's object.
 
@@ -59,28 +54,32 @@ class Stage:
         Raises:
             BranchesFailed: too few of the parallel agents succeeded.
         """
-        return await self.execute_on(isolate(inputs))
+        return await self._execute_on(isolate(inputs))
 
-    async def execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
-        """`execute` on inputs that are nobody else's and may be changed."""
-        known = self._known if self._is_known() else self._look_again()
-        if len(known) == 1:
-            output = await (known[0].run(given) if self._limit.places is None else self._call(known[0], given))
+    async def execute_in(self, context: StageContext, given: dict[str, Any]) -> dict[str, Any]:
+        """`execute` on inputs that are nobody else's and may be changed, with what the agents can ask for.
+
+        None of that is taken back: whoever calls this gives it a context of its own.
+        """
+        stand_in(context)
+        if type(self) is not Stage or "execute" in self.__dict__:  # somebody's override
+            return as_dict(await self.execute(given))
+        agents, known = self.agents, self._known
+        if len(agents) == 1 == len(known) and agents[0] is known[0].given and self._limit.places is None:
+            return isolate(await known[0].run(given))  # type: ignore[no-any-return]
+        return await self._execute_on(given)
+
+    async def _execute_on(self, given: dict[str, Any]) -> dict[str, Any]:
+        agents, known = self.agents, self._known
+        if [id(agent) for agent in agents] != [id(agent.given) for agent in known]:
+            self._known = [Agent(agent, self.name) for agent in agents]
+        if len(agents) == 1:
+            output = await self._call(self._known[0], given)
         elif self.config.parallel:
             output = await self._together(given)
         else:
             output = await self._in_turn(given)
         return isolate(output)  # type: ignore[no-any-return]
-
-    def _is_known(self) -> bool:
-        """Whether the agents are those that were looked at when the stage was made."""
-        if len(self.agents) == 1 == len(self._known):
-            return self.agents[0] is self._known[0].given
-        return [id(agent) for agent in self.agents] == [id(agent.given) for agent in self._known]
-
-    def _look_again(self) -> list[Agent]:
-        self._known = [Agent(agent, self.name) for agent in self.agents]
-        return self._known
 
     async def _call(self, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         if self._limit.places is None:
@@ -104,11 +103,11 @@ class Stage:
 
     async def _branch(self, name: str, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
         context = running_stage()
-        token = enter(context and context.branch(name))
+        token = current.set(context and context.branch(name))
         try:
             return isolate(await self._call(agent, isolate(inputs)))  # type: ignore[no-any-return]
         finally:
-            leave(token)
+            current.reset(token)
 
     def _counted(self, done: dict[str, Any]) -> dict[str, Any]:
         """Keep what succeeded, if it is enough."""

@@ -10,9 +10,11 @@ from contextlib import aclosing, suppress
 from contextvars import copy_context
 from typing import Any
 
-from hagane.engines.journal import Event
+from hagane.engines.events import Event
 
 __all__ = ["complete", "last_result"]
+
+BEGINNING_SECONDS = 5.0
 
 
 async def last_result(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
@@ -60,13 +62,16 @@ def _beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
             ended.set_exception(error)
 
     # A daemon: a second KeyboardInterrupt leaves it behind, and the program must be able to end then.
-    threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True).start()
+    thread = threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True)
     try:
+        thread.start()
         wait([ended])
     except BaseException:
-        loop, task = begun.result()
-        with suppress(RuntimeError):  # it has just ended
-            loop.call_soon_threadsafe(task.cancel)
-        wait([ended])
+        # The interrupt may have come before there was a thread, or while it begins.
+        if wait([begun], BEGINNING_SECONDS).done:
+            loop, task = begun.result()
+            with suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(task.cancel)
+            wait([ended])
         raise
     return ended.result()

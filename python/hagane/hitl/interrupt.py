@@ -28,7 +28,7 @@ __all__ = [
     "answers",
     "clear_interrupt",
     "get_current_interrupt",
-    "give_answers",
+    "given_answers",
     "interrupt",
     "is_interrupted",
     "resume_with_command",
@@ -72,13 +72,20 @@ class Given(Protocol):
     """What a driver has for one node's calls of `interrupt()`: the answers in their order, and names."""
 
     @property
-    def remaining(self) -> Iterator[ApprovalResponse]: ...
+    def remaining(self) -> Iterator[ApprovalResponse]:
+        """The answers that were not given yet."""
+
     @property
-    def thread_id(self) -> str: ...
+    def thread_id(self) -> str:
+        """The thread."""
+
     @property
-    def flow_id(self) -> str | None: ...
+    def flow_id(self) -> str | None:
+        """The pipeline's run, if there is one."""
+
     @property
-    def node_id(self) -> str | None: ...
+    def node_id(self) -> str | None:
+        """The stage, if there is one."""
 
 
 class _Given:
@@ -98,7 +105,8 @@ _current_checkpointer: ContextVar[Checkpointer | None] = ContextVar("hagane_curr
 _current_thread_id: ContextVar[str | None] = ContextVar("hagane_current_thread_id", default=None)
 # Mutable and shared on purpose by the tasks that a run starts: they belong to one execution.
 _current_execution: ContextVar[Execution | None] = ContextVar("hagane_current_execution", default=None)
-_given: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
+# What this context has for calls of `interrupt()`; an engine sets it in a context that it made for a node.
+given_answers: ContextVar[Given | None] = ContextVar("hagane_given_answers", default=None)
 
 
 def get_current_interrupt() -> InterruptPayload | None:
@@ -141,16 +149,11 @@ def answers(
     For engines, which keep interrupts and answers with their own run: no checkpointer is asked for. Tasks and threads
     (`asyncio.to_thread`) that begin within share the count.
     """
-    token = _given.set(_Given(responses, thread_id, flow_id, node_id))
+    token = given_answers.set(_Given(responses, thread_id, flow_id, node_id))
     try:
         yield
     finally:
-        _given.reset(token)
-
-
-def give_answers(given: Given) -> None:
-    """Do what `answers` does, for the rest of this context: for a driver that gives each node a context of its own."""
-    _given.set(given)
+        given_answers.reset(token)
 
 
 async def interrupt(
@@ -182,7 +185,7 @@ async def interrupt(
     """
     from hagane.hitl import pending
 
-    given = _given.get()
+    given = given_answers.get()
     payload = pending.payload_of(
         request,
         interrupt_type=interrupt_type,

@@ -19,12 +19,15 @@ def take_apart(value: Any) -> tuple[str, Any] | None:
     import numpy as np
 
     if type(value) is np.ndarray:
-        _check(value.dtype)
+        layout = _layout(value.dtype)
+        if not value.dtype.itemsize:
+            raise CheckpointError(
+                f"dtype {value.dtype} has no width, which numpy does not keep; give it one: astype('U1')"
+            )
         order: Literal["C", "F"] = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-        return ARRAY, [value.dtype.str, list(value.shape), order, value.tobytes(order)]
+        return ARRAY, [layout, list(value.shape), order, value.tobytes(order)]
     if isinstance(value, np.generic) and not isinstance(value, np.void):
-        _check(value.dtype)
-        return SCALAR, [value.dtype.str, value.tobytes()]
+        return SCALAR, [_layout(value.dtype), _bytes(value)]
     return None
 
 
@@ -43,13 +46,44 @@ def put_together(name: str, content: Any) -> Any:
         dtype = np.dtype(content[0])
         _check(dtype)
         if name == SCALAR:
-            return np.frombuffer(content[1], dtype, 1)[0]
+            return _scalar(dtype, content[1])
         _, shape, order, data = content
         if math.prod(shape) * dtype.itemsize != len(data):
             raise ValueError(f"{len(data)} bytes do not fill shape {tuple(shape)} of {dtype}")
         return np.ndarray(tuple(shape), dtype, bytearray(data), order=order).copy(order=order)
     except (ValueError, TypeError, KeyError, IndexError, CheckpointError) as error:
         raise StoreCorrupt(f"stored state is damaged: no numpy data: {error}") from error
+
+
+def _bytes(value: Any) -> bytes:
+    """Return a scalar's bytes; `tobytes` has a NUL for the empty text, which has none."""
+    return value.tobytes()[: value.dtype.itemsize]  # type: ignore[no-any-return]
+
+
+def _scalar(dtype: Any, data: bytes) -> Any:
+    import numpy as np
+
+    # An item of an array ends at its last character that is not NUL; a scalar keeps all it has.
+    if dtype.kind == "S":
+        return np.bytes_(data[: dtype.itemsize])
+    if dtype.kind == "U":
+        encoding = "utf-32-be" if dtype.str[0] == ">" else "utf-32-le"
+        return np.str_(data[: dtype.itemsize].decode(encoding, "surrogatepass"))
+    return np.frombuffer(data, dtype, 1)[0]
+
+
+def _layout(dtype: Any) -> str:
+    """Return what `numpy.dtype` makes this very dtype of; CheckpointError if there is nothing."""
+    import numpy as np
+
+    _check(dtype)
+    if dtype.metadata is not None:
+        raise CheckpointError(
+            f"dtype {dtype} carries metadata, which would be lost; convert it to the plain dtype first"
+        )
+    # Two types of C may have one layout, such as long and long long; their letters differ.
+    name = str(dtype.str)
+    return name if np.dtype(name).char == dtype.char else name[0] + str(dtype.char)
 
 
 def _check(dtype: Any) -> None:

@@ -6,17 +6,35 @@ Nothing here imports by a stored name: what a program did not register, it canno
 from __future__ import annotations
 
 import enum
+import itertools
+import reprlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass, fields, is_dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from hagane.errors import CheckpointError, StoreCorrupt
+from hagane.rollback import attributes
+from hagane.rollback.difference import Difference, differences
 
-__all__ = ["put_together", "register", "register_pickled", "registered_classes", "take_apart"]
+__all__ = ["Taken", "put_together", "register", "register_pickled", "registered_classes", "take_apart", "unlike"]
 
 Class = TypeVar("Class", bound="type[Any]")
 Parts = Callable[[Any], Any]
+
+
+# What the content of an object is: exact, and nothing in it is anybody else's code; fields that the class only keeps;
+# what the class's own code sees, so that what it makes of it is compared when it is saved.
+EXACT, KEPT = "exact", "kept"
+FIELDS, MODEL, PICKLE = "fields", "model", "pickle"
+
+
+class Taken(NamedTuple):
+    """An object as a snapshot holds it."""
+
+    name: str
+    content: Any
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,7 @@ class _Entry:
     name: str
     take_apart: Parts
     put_together: Parts
+    kind: str
 
 
 _by_class: dict[type[Any], _Entry] = {}
@@ -40,11 +59,12 @@ def register(cls: Any = None, *, name: str | None = None) -> Any:
 
     Instances are stored as their fields and made anew by the class itself on load: a dataclass through its
     constructor, a Pydantic model through its validation, an Enum by the member's name (a Flag by its value). Subclasses
-    are classes of their own. `name` is what stores call it (default: module and qualified name); it has to stay the
-    same as long as checkpoints shall be readable. Registering the same class twice under one name changes nothing.
+    are classes of their own. An instance that its class would refuse or change on load is refused when it is saved: the
+    class's code runs once then, on a copy. `name` is what stores call it (default: module and qualified name); it has
+    to stay the same as long as checkpoints shall be readable. Registering a class twice under one name changes nothing.
 
     Raises:
-        TypeError: the class is none of the three, or a dataclass whose instances cannot be made from their fields.
+        TypeError: the class is none of the three, or one whose instances cannot be made from their fields.
         ValueError: the name belongs to another class.
     """
     if cls is None:
@@ -66,7 +86,7 @@ def register_pickled(cls: Class, *, key: bytes, name: str | None = None) -> Clas
     """
     from hagane.rollback import pickled
 
-    _add(cls, _Entry(_name(cls, name), *pickled.parts(cls, key)))
+    _add(cls, _Entry(_name(cls, name), *pickled.parts(cls, key), PICKLE))
     return cls
 
 
@@ -75,16 +95,42 @@ def registered_classes() -> dict[str, type[Any]]:
     return {name: cls for name, (cls, _) in _by_name.items()}
 
 
-def take_apart(value: Any) -> tuple[str, Any] | None:
+def take_apart(value: Any) -> Taken | None:
     """Give the name of `value`'s class and its content as data that a snapshot can hold; None if it has neither."""
     cls = type(value)
     if entry := _by_class.get(cls):
-        return entry.name, entry.take_apart(value)
+        return Taken(entry.name, entry.take_apart(value), entry.kind)
     if cls.__module__ == "numpy" and "numpy" in sys.modules:
         from hagane.rollback import arrays
 
-        return arrays.take_apart(value)
+        taken = arrays.take_apart(value)
+        return None if taken is None else Taken(*taken, EXACT)
     return None
+
+
+def unlike(value: Any, made: Any) -> str | None:
+    """Say where `made`, which the class made of `value`'s content, is another value; None if it is not.
+
+    Pickles of equal objects may differ, so these are not compared.
+    """
+    place = next(_differences(value, made, ""), None)
+    if place is None:
+        pickles = any(entry.kind == PICKLE for entry in _by_class.values())
+        return None if pickles else "it becomes the same in another order"
+    if not place.path:
+        return f"it becomes {reprlib.repr(place.after)}"
+    return f"{place.path} is {reprlib.repr(place.before)} and becomes {reprlib.repr(place.after)}"
+
+
+def _differences(one: Any, other: Any, path: str) -> Iterator[Difference]:
+    entry = _by_class.get(type(one))
+    if entry is None or type(one) is not type(other):
+        yield from differences(one, other, path)
+    elif entry.kind != PICKLE:
+        before, after = entry.take_apart(one), entry.take_apart(other)
+        groups = [(before[name], after[name]) for name in before] if entry.kind == MODEL else [(before, after)]
+        for place in itertools.chain.from_iterable(differences(*group, path) for group in groups):
+            yield from _differences(place.before, place.after, place.path)
 
 
 def put_together(name: str, content: Any) -> Any:
@@ -129,37 +175,48 @@ def _name(cls: type[Any], name: str | None) -> str:
     return f"{cls.__module__}.{cls.__qualname__}" if name is None else name
 
 
-def _kind(cls: type[Any]) -> tuple[Parts, Parts]:
+def _kind(cls: type[Any]) -> tuple[Parts, Parts, str]:
     if issubclass(cls, enum.Flag):
-        return (lambda member: member.value), cls
+        return (lambda member: member.value), cls, EXACT
     if issubclass(cls, enum.Enum):
-        return (lambda member: member.name), lambda name: cls[name]
+        return (lambda member: _member_name(cls, member)), lambda name: cls[name], EXACT
+    if is_dataclass(cls):
+        attributes.refuse_foreign_content(cls)
+        return *_dataclass_parts(cls), KEPT if attributes.only_keeps(cls, cls.__dataclass_fields__) else FIELDS
     if hasattr(cls, "__pydantic_validator__"):
         from hagane.rollback import models
 
-        return models.parts(cls)
-    if is_dataclass(cls):
-        return _dataclass_parts(cls)
+        return *models.parts(cls), MODEL
     raise TypeError(f"{cls.__qualname__} is no Enum, dataclass or Pydantic model; make it one, or see register_pickled")
 
 
+def _member_name(cls: type[enum.Enum], member: enum.Enum) -> str:
+    if cls.__members__.get(member.name) is not member:
+        raise CheckpointError(f"{member!r} is no member of its class by name")
+    return member.name
+
+
 def _dataclass_parts(cls: type[Any]) -> tuple[Parts, Parts]:
-    stored = fields(cls)
-    given = {field.name for field in stored if field.init}
+    stored = {field.name: field.init for field in fields(cls)}
+    slots = attributes.other_slots(cls, stored.keys())
     if any(field.type is InitVar or "InitVar" in str(field.type) for field in cls.__dataclass_fields__.values()):
         raise TypeError(f"{cls.__qualname__} has an InitVar, which its instances do not keep; it cannot be made anew")
 
     def take(value: Any) -> dict[str, Any]:
-        content = {field.name: getattr(value, field.name) for field in stored}
-        extra = set(getattr(value, "__dict__", {})) - set(content)
-        if extra:
-            raise CheckpointError(f"it has attributes that are no fields: {', '.join(sorted(extra))}")
-        return content
+        return {name: getattr(value, name) for name in stored} | attributes.beside(value, stored.keys(), slots)
 
     def make(content: dict[str, Any]) -> Any:
-        value = cls(**{name: item for name, item in content.items() if name in given})
-        for name in content.keys() - given:
-            object.__setattr__(value, name, content[name])
+        unknown = [name for name in content if name not in stored and not attributes.is_cached(cls, name)]
+        if unknown:
+            raise StoreCorrupt(f"{cls.__qualname__} has no field {', '.join(unknown)}")
+        value = cls(**{name: item for name, item in content.items() if stored.get(name)})
+        for name, item in content.items():
+            if stored.get(name):
+                made = getattr(value, name)
+                item = attributes.as_stored(made, item)
+                if item is made:
+                    continue
+            object.__setattr__(value, name, item)
         return value
 
     return take, make

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hagane import _core
 from hagane.validation.result import Issue
+from hagane.validation.told import told
 
 __all__ = ["ACTIONS", "EVERY_STAGE", "AnomalyDetector", "AnomalyReport"]
 
@@ -55,6 +56,8 @@ class AnomalyDetector:
         for stage, paths in (ignore or {}).items():
             if isinstance(paths, str):
                 raise ValueError(f"anomaly_ignore[{stage!r}] is the string {paths!r}; give a list of paths")
+            if not isinstance(paths, Iterable) or not all(isinstance(path, str) for path in paths):
+                raise ValueError(f"anomaly_ignore[{stage!r}] is {told(paths)}; give a list of paths")
         self._alpha = alpha
         self._action = action
         self._ignore = {stage: list(paths) for stage, paths in (ignore or {}).items()}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hagane.validation.anomaly import EVERY_STAGE, AnomalyDetector
+from hagane.validation.gate import is_finite_number
+from hagane.validation.told import told
 
 
 @dataclass
@@ -16,10 +18,11 @@ class ValidationConfig:
     Attributes:
         required_fields: fields that a stage's output must have, not null: `{stage: [field, ...]}`; `meta.author` is
             the field `author` of the object `meta`, unless there is a field of exactly that name.
-        schemas: what a stage's output must look like: a JSON Schema dict (type, enum, required, properties,
-            additionalProperties, items, minimum, maximum, minLength, minItems) or a Pydantic model class.
-        min_quality_score: the least number in `score_field`. It applies to stages that output the field or are
-            required to; a missing score, NaN or something that is no number fails.
+        schemas: what a stage's output must look like: a JSON Schema dict (type, enum, const, required, properties,
+            additionalProperties, items, minimum, maximum, minLength, minItems; others are refused) or a Pydantic
+            model class.
+        min_quality_score: the least number (int, float or Decimal) in `score_field`. It applies to stages that output
+            the field or are required to; a missing score, NaN or something that is no number fails.
         score_field: the name of the field that holds the score.
         enable_anomaly_detection: whether outputs are held against those that were accepted before (docs/anomaly.md).
         anomaly_action: what sure findings do: `retry` makes them issues, so that validation fails; `warn` only warns.
@@ -28,8 +31,8 @@ class ValidationConfig:
         baseline_version: part of the key under which baselines are kept; change it when outputs are meant to change.
 
     Raises:
-        ValueError: fields or paths given as one string, a `min_quality_score` or `anomaly_alpha` that is no fit
-            number, or an unknown `anomaly_action`.
+        ValueError: fields or paths given as one string, something else than a dict by stage, a `min_quality_score` or
+            `anomaly_alpha` that is no fit number, or an unknown `anomaly_action`.
     """
 
     required_fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -43,18 +46,23 @@ class ValidationConfig:
     baseline_version: str = "1"
 
     def __post_init__(self) -> None:
+        for name in ("required_fields", "schemas", "anomaly_ignore"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"{name} is {told(getattr(self, name))}; give a dict by stage name")
         # Refuses settings that do not fit, also where detection is off.
         self.new_detector()
         for stage, names in self.required_fields.items():
-            if isinstance(names, str):
-                raise ValueError(f"required_fields[{stage!r}] is the string {names!r}; give a list of field names")
-            if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"required_fields[{stage!r}] is {names!r}; give a list of field names")
+            listed = isinstance(names, Iterable) and not isinstance(names, str)
+            if not listed or not all(isinstance(name, str) and name for name in names):
+                what = f"the string {names!r}" if isinstance(names, str) else told(names)
+                raise ValueError(f"required_fields[{stage!r}] is {what}; give a list of field names")
         if not isinstance(self.score_field, str) or not self.score_field:
             raise ValueError(f"score_field is {self.score_field!r}; give the name of the field that holds the score")
+        if "[]" in self.score_field:
+            raise ValueError(f"score_field is {self.score_field!r}; give a field outside of lists: there is one score")
         score = self.min_quality_score
-        if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float)) or score != score):
-            raise ValueError(f"min_quality_score is {score!r}; give a number or None")
+        if score is not None and not is_finite_number(score):
+            raise ValueError(f"min_quality_score is {told(score)}; give a finite number or None")
 
     def named_stages(self) -> set[str]:
         """Every stage that some rule names."""

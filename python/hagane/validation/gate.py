@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane import _core
+from hagane.validation.told import told
 
 ON_FAIL = ("retry", "rollback", "escalate", "skip", "fallback", "abort")
 ON_EXHAUSTED = ("escalate", "skip", "fallback", "abort")
@@ -34,8 +37,8 @@ class QualityGate:
 
     Attributes:
         name: unique in its pipeline; used in events and metrics.
-        check: called with the output; gives a bool, or a number if there is a `threshold`. May be async. An exception,
-            another type, a missing score or NaN counts as a failure.
+        check: called with the output; gives a bool, or a number (int, float or Decimal) if there is a `threshold`. May
+            be async. An exception, another type, a missing score or NaN counts as a failure.
         on_fail: retry | rollback | escalate | skip | fallback | abort.
         stages: the stages whose output is checked; None checks the merged results once, after the last stage.
         threshold: the least number that passes.
@@ -48,7 +51,8 @@ class QualityGate:
         on_exhausted: what follows when retries or rollbacks are spent: escalate | skip | fallback | abort.
 
     Raises:
-        ValueError: an unknown action, a missing fallback, a threshold that is no number, a count below its least.
+        ValueError: an unknown action, a missing fallback, a threshold that is no finite number, a count that is
+            no whole number or below its least.
         TypeError: `check` cannot be called.
     """
 
@@ -75,10 +79,13 @@ class QualityGate:
         self._want(not passing_by, "a required gate cannot be passed by with skip or fallback")
         self._want(not isinstance(self.stages, str), f"stages is the string {self.stages!r}; give a list of names")
         score = self.threshold
-        self._want(score is None or (_is_number(score) and score == score), f"threshold is {score!r}; give a number")
-        attempts, rollbacks = self.max_attempts, self.max_rollbacks
-        self._want(attempts is None or attempts >= 1, f"max_attempts is {attempts}; the least is 1")
-        self._want(rollbacks is None or rollbacks >= 0, f"max_rollbacks is {rollbacks}; the least is 0")
+        self._want(score is None or is_finite_number(score), f"threshold is {told(score)}; give a finite number")
+        self._want_count("max_attempts", self.max_attempts, 1)
+        self._want_count("max_rollbacks", self.max_rollbacks, 0)
+
+    def _want_count(self, name: str, count: Any, least: int) -> None:
+        self._want(count is None or type(count) is int, f"{name} is {told(count)}; give a whole number or None")
+        self._want(count is None or count >= least, f"{name} is {told(count)}; the least is {least}")
 
     def _want(self, fine: bool, otherwise: str) -> None:
         if not fine:
@@ -96,24 +103,46 @@ class QualityGate:
             if inspect.isawaitable(said):
                 said = await said
         except Exception as error:
-            return GateVerdict(self.name, "error", f"the check raised {type(error).__name__}: {error}")
+            return GateVerdict(self.name, "error", f"the check raised {type(error).__name__}: {told(error)}")
         return self._by_threshold(said) if self.threshold is not None else self._by_truth(said)
 
     def _by_truth(self, said: Any) -> GateVerdict:
-        # numpy's truth values are not instances of bool, yet comparisons of its numbers give them.
-        if not isinstance(said, bool) and (type(said).__module__, type(said).__name__[:4]) != ("numpy", "bool"):
-            return GateVerdict(
-                self.name, "error", f"the check gave {said!r:.80}, which is no bool; use threshold= for scores"
-            )
-        return GateVerdict(self.name, "passed") if said else GateVerdict(self.name, "failed", "the check gave False")
+        truth = _truth(said)
+        if truth is None:
+            return GateVerdict(self.name, "error", f"the check gave {_unfit(said)}, which is no bool; {_advice(said)}")
+        return GateVerdict(self.name, "passed") if truth else GateVerdict(self.name, "failed", "the check gave False")
 
     def _by_threshold(self, said: Any) -> GateVerdict:
-        threshold = self.threshold if self.threshold is not None else float("nan")
-        outcome = _core.judge_score(said, threshold)
-        score = float(said) if _is_number(said) else None
-        reason = "" if outcome == "passed" else f"the score is {said!r:.80}, the threshold {threshold}"
+        threshold = float(self.threshold if self.threshold is not None else "nan")
+        outcome, score = _core.judge_score(said, threshold)
+        reason = "" if outcome == "passed" else f"the score is {_unfit(said)}, the threshold {told(self.threshold)}"
         return GateVerdict(self.name, outcome, reason, score)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def is_finite_number(value: Any) -> bool:
+    """Whether something is an int or a float that a float can hold; True and False are not."""
+    try:
+        return issubclass(type(value), (int, float)) and type(value) is not bool and math.isfinite(value)
+    except Exception:  # An int beyond the floats, or a class whose own conversion refuses.
+        return False
+
+
+def _truth(said: Any) -> bool | None:
+    """Tell what a check gave; None unless it is truly a bool, whatever else it says of itself.
+
+    numpy's truth values are no instances of bool, yet comparisons of its numbers give them.
+    """
+    numpy = sys.modules.get("numpy")
+    is_truth = type(said) is bool or (numpy is not None and type(said) is getattr(numpy, "bool_", None))
+    return bool(said) if is_truth else None
+
+
+def _unfit(said: Any) -> str:
+    """Show what a check gave; a coroutine that nobody will await is closed, so that it does not complain later."""
+    if inspect.iscoroutine(said):
+        said.close()
+    return told(said)
+
+
+def _advice(said: Any) -> str:
+    return "await it in the check" if inspect.isawaitable(said) else "use threshold= for scores"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
 
 from hagane import _core
 from hagane.validation.anomaly import AnomalyDetector
 from hagane.validation.config import ValidationConfig
+from hagane.validation.plain import as_mapping
 from hagane.validation.result import Issue, ValidationResult
-
-MOST_CHARACTERS = 80
+from hagane.validation.told import told
 
 
 class StageValidator:
@@ -93,13 +92,27 @@ class StageValidator:
 def _ask_model(model: Any, output: Any) -> list[Issue]:
     """Validate with a Pydantic model; an exception that is not Pydantic's own counts as one issue."""
     try:
-        model.model_validate(output)
+        model.model_validate(_revealed(model, output))
     except Exception as error:
-        details = getattr(error, "errors", None)
-        if not callable(details):
-            return [Issue("", "schema", model.__name__, f"{type(error).__name__}: {_told(error)}")]
-        return [_model_issue(detail) for detail in details()]
+        return _model_issues(model, error)
     return []
+
+
+def _revealed(model: Any, output: Any) -> Any:
+    """Give what `model` is to look at: it takes its own instances unseen, and knows no mappings but dict."""
+    if type(output) is dict:
+        return output
+    if isinstance(output, model) and hasattr(model, "__pydantic_serializer__"):
+        return output.model_dump(round_trip=True, by_alias=True, warnings=False)
+    plain = as_mapping(output)
+    return output if plain is None else plain
+
+
+def _model_issues(model: Any, error: Exception) -> list[Issue]:
+    try:
+        return [_model_issue(detail) for detail in error.errors()]  # type: ignore[attr-defined]
+    except Exception:
+        return [Issue("", "schema", model.__name__, f"{type(error).__name__}: {told(error)}")]
 
 
 def _model_issue(detail: dict[str, Any]) -> Issue:
@@ -108,16 +121,5 @@ def _model_issue(detail: dict[str, Any]) -> Issue:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
     rule = str(detail.get("type", "schema"))
     # Of something that is missing Pydantic shows what it is missing from.
-    actual = "missing" if rule == "missing" else _told(detail.get("input"))
+    actual = "missing" if rule == "missing" else told(detail.get("input"))
     return Issue(path, rule, str(detail.get("msg", "")), actual)
-
-
-def _told(value: object) -> str:
-    """Show somebody's value in few characters on one line; its own repr may be long, or raise."""
-    if isinstance(value, (str, bytes)):
-        value = value[:MOST_CHARACTERS]
-    try:
-        text = str(value) if isinstance(value, Exception) else reprlib.repr(value)
-    except Exception:
-        text = f"{type(value).__name__} (its repr raises)"
-    return "".join(mark if mark.isprintable() else " " for mark in text[:MOST_CHARACTERS])

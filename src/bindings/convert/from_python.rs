@@ -103,7 +103,7 @@ fn set(out: &mut Writer, tag: u8, items: &Bound<'_, PyAny>, place: &Place<'_>) -
     for item in items.try_iter()? {
         let mut one = Writer::new();
         write(&mut one, &item?, &place.into(Step::Element))?;
-        encoded.push(one.into_bytes());
+        encoded.push(one);
     }
     out.tag(tag);
     out.sorted(encoded);

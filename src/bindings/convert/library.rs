@@ -5,6 +5,7 @@ use pyo3::types::{IntoPyDict, PyBytes, PyString, PyTuple, PyType};
 
 use super::from_python::{sequence, string, write as write_value};
 use super::place::{Place, Step, type_name};
+use super::registered;
 use super::types::Types;
 use crate::rollback::{Writer, tag};
 
@@ -68,30 +69,8 @@ fn containers(out: &mut Writer, object: &Bound<'_, PyAny>, types: &Types, place:
         }
         Ok(())
     } else {
-        registered(out, object, place)
+        registered::write(out, object, place)
     }
-}
-
-/// `hagane.rollback.registry` knows what a class is called in stores and how it is taken apart.
-fn registered(out: &mut Writer, object: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
-    let taken = Types::take_apart(object.py())?.call1((object,));
-    let taken = taken.map_err(|error| {
-        let reason = error.value(object.py());
-        place.refuse(format!("{} cannot be stored: {reason}", type_name(object)))
-    })?;
-    if taken.is_none() {
-        let known = "None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque, OrderedDict, datetime, date, time, timedelta, Decimal, UUID, Path, a numpy array";
-        let what = format!(
-            "{} cannot be stored without loss; convert it to one of {known}, or register its class (hagane.rollback.register)",
-            type_name(object)
-        );
-        return Err(place.refuse(what));
-    }
-    let (name, content): (String, Bound<'_, PyAny>) = taken.extract()?;
-    out.tag(tag::OBJECT);
-    out.list(2);
-    out.text(&name);
-    write_value(out, &content, &place.into(Step::Content))
 }
 
 fn text(out: &mut Writer, tag: u8, text: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
@@ -120,6 +99,12 @@ fn zone(out: &mut Writer, info: &Bound<'_, PyAny>, types: &Types, place: &Place<
     if info.get_type().is(&types.named_zone)
         && let Ok(key) = info.getattr("key")?.extract::<String>()
     {
+        // One that was read from a file says here that its key leads to no data, or to other data.
+        if info.call_method0("__reduce__").is_err() {
+            let what =
+                format!("time zone {key} was read from a file; use ZoneInfo({key:?}) to have it stored by its key");
+            return Err(place.refuse(what));
+        }
         out.none();
         out.text(&key);
         return Ok(());

@@ -8,11 +8,16 @@ use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyDict, PyFrozenSet, PyInt, P
 use super::super::error::{raise, snapshot_error};
 use super::types::Types;
 use crate::rollback::snapshot::{Blob, SnapshotError};
-use crate::rollback::{Build, Entries, Malformed, Sequence, Value, Zone};
+use crate::rollback::{Build, Entries, Malformed, Sequence, Value, Zone, read_with};
 
 /// A fresh Python object for what `blob` holds.
 pub(in super::super) fn decode<'py>(py: Python<'py>, blob: &Blob) -> PyResult<Bound<'py, PyAny>> {
     blob.read(&mut Objects { py, keys: HashMap::new() }).map_err(|fault| fault.0)
+}
+
+/// A fresh Python object for what `encode` wrote in this process.
+pub(super) fn read<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    read_with(bytes, &mut Objects { py, keys: HashMap::new() }).map_err(|fault| fault.0)
 }
 
 struct Objects<'py> {

@@ -53,6 +53,12 @@ impl Types {
         function(py, &FUNCTION, "hagane.rollback.registry", "take_apart")
     }
 
+    /// `hagane.rollback.registry.unlike`.
+    pub(super) fn unlike<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        function(py, &FUNCTION, "hagane.rollback.registry", "unlike")
+    }
+
     /// `hagane.rollback.registry.put_together`.
     pub(super) fn put_together<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

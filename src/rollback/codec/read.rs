@@ -127,12 +127,12 @@ impl<'a> Reader<'a> {
             tag::FROZEN_SET => self.sequence(Sequence::FrozenSet, build, depth),
             tag::DEQUE => {
                 self.expect_pair(kind)?;
-                let longest = match self.plain(depth + 1)? {
+                let longest = match self.plain(depth)? {
                     Value::None => None,
                     Value::Int(number) => Some(number),
                     _ => return Err(Malformed::Kind(kind).into()),
                 };
-                self.sequence(Sequence::Deque(longest), build, depth + 1)
+                self.sequence(Sequence::Deque(longest), build, depth)
             }
             tag::ORDERED_DICT => {
                 let marker = self.byte()?;

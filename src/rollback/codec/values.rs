@@ -90,11 +90,11 @@ fn map(out: &mut Writer, entries: &[(String, Value)]) {
     }
 }
 
-fn encoded(items: &[Value]) -> Vec<Vec<u8>> {
+fn encoded(items: &[Value]) -> Vec<Writer> {
     let encode = |item| {
         let mut one = Writer::new();
         write(&mut one, item);
-        one.into_bytes()
+        one
     };
     items.iter().map(encode).collect()
 }

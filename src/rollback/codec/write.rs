@@ -20,6 +20,12 @@ impl Writer {
         self.out
     }
 
+    /// What was written after the first `start` bytes.
+    #[must_use]
+    pub fn since(&self, start: usize) -> &[u8] {
+        &self.out[start..]
+    }
+
     /// How many bytes were written.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -103,14 +109,15 @@ impl Writer {
         self.out.extend([0x81, tag]);
     }
 
-    /// The head of a set. Sets have no order; its items, each encoded by itself, are sorted, so that equal sets have
-    /// equal bytes and one address.
-    pub fn sorted(&mut self, mut items: Vec<Vec<u8>>) {
-        items.sort_unstable();
+    /// A set. Sets have no order; its items, each encoded by itself, are sorted, so that equal sets have equal bytes and
+    /// one address.
+    pub fn sorted(&mut self, mut items: Vec<Self>) {
+        items.sort_unstable_by(|one, other| one.out.cmp(&other.out));
         self.list(items.len());
-        // What each holds was counted elsewhere; a value takes a byte at least.
-        self.values += items.iter().map(Vec::len).sum::<usize>();
-        items.iter().for_each(|item| self.out.extend_from_slice(item));
+        for item in items {
+            self.values += item.values;
+            self.out.extend_from_slice(&item.out);
+        }
     }
 
     /// Lengths above 32 bits cannot occur: `snapshot` refuses a blob long before.

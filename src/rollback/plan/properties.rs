@@ -135,7 +135,11 @@ impl Driver {
         let print = turn.same.then_some("same");
         let tried = plan.state.clone().remember(stage, print);
         let worst = failures.iter().map(|check| plan.step(*check, stage, tried)).max();
+        let before = plan.clone();
         let action = plan.judged(&failures, print).unwrap();
+        if failures.is_empty() {
+            Self::in_one_step(before, plan.clone(), action)?;
+        }
         let taken = match action {
             Action::Retry { .. } => Some(OnFail::Retry),
             Action::Rollback { .. } => Some(OnFail::Rollback),
@@ -148,6 +152,17 @@ impl Driver {
         };
         prop_assert_eq!(taken, worst);
         Ok(action)
+    }
+
+    /// `passed` is `judged` and, where the output is taken over, `accepted`.
+    fn in_one_step(mut before: Plan, mut judged: Plan, action: Action) -> Result<(), TestCaseError> {
+        let expected = match action {
+            Action::Accept { .. } => (true, judged.accepted().unwrap()),
+            _ => (false, action),
+        };
+        prop_assert_eq!(before.passed().unwrap(), expected);
+        prop_assert_eq!(before.state(), judged.state());
+        Ok(())
     }
 
     fn ended(&self, action: Action) -> Result<(), TestCaseError> {

@@ -5,6 +5,8 @@
 //! still its own. A stale writer gets `LeaseLost` and has written nothing.
 
 pub mod failpoint;
+mod failure;
+mod known;
 mod lease;
 mod memory;
 mod postgres;

@@ -7,6 +7,8 @@ mod open;
 mod query;
 mod remove;
 mod schema;
+mod seal;
+mod wait;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -14,10 +16,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use super::known::Known;
 use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
-    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint,
+    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint, failure,
 };
 
 /// A store in a SQLite file: write-ahead log, full synchronisation, one transaction per call.
@@ -27,6 +30,7 @@ pub struct SqliteStore {
     owner: u32,
     retention: Retention,
     recent: Recent,
+    known: Known,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -34,7 +38,14 @@ impl SqliteStore {
     /// Opens `path`, creating the file if it is not there. The folder must exist.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
         let connection = Mutex::new(Some(open::open(path)?));
-        Ok(Self { path: path.to_owned(), owner: std::process::id(), retention, recent: Recent::default(), connection })
+        Ok(Self {
+            path: path.to_owned(),
+            owner: std::process::id(),
+            retention,
+            recent: Recent::default(),
+            known: Known::default(),
+            connection,
+        })
     }
 
     /// Runs `work` in one transaction that takes the write lock at once, so that two writers queue up instead of
@@ -49,14 +60,14 @@ impl SqliteStore {
         }
         // A panic inside a transaction rolled it back, so the connection behind a poisoned lock is still good.
         let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = guard.as_mut().ok_or_else(|| closed(&self.path))?;
+        let connection = guard.as_mut().ok_or_else(|| failure::closed(self.path.display().to_string()))?;
         let done = || -> Result<T, Failure> {
             let transaction = connection.transaction_with_behavior(behaviour)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)
         };
-        done().map_err(|failure| failure.at(&self.path))
+        done().map_err(|failure| at(failure, &self.path))
     }
 
     fn write<T>(&self, work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
@@ -75,14 +86,22 @@ impl Store for SqliteStore {
 
     fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
         self.recent.cut(&run.thread_id, first.state.as_deref())?;
-        self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention))
-            .inspect(|_| failpoint::pass("commit.after"))
+        let state = first.state.clone().unwrap_or_default();
+        let begun = {
+            let known = self.known.addresses();
+            self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention, &known))?
+        };
+        failpoint::pass("commit.after");
+        self.known.add(&state)?;
+        Ok(begun)
     }
 
     fn adopt(&self, thread_id: &str, claim: Option<&Claim>) -> Result<Head, StoreError> {
         self.write(|transaction| {
             lease::check(transaction, thread_id, claim)?;
-            transaction.execute("UPDATE threads SET epoch = epoch + 1 WHERE thread_id = ?1", [thread_id])?;
+            if let Some(thread) = seal::Thread::find(transaction, thread_id)? {
+                seal::Thread { epoch: thread.epoch + 1, ..thread }.write(transaction, thread_id)?;
+            }
             lease::record(transaction, thread_id, claim)?;
             query::head(transaction, thread_id)
         })
@@ -109,8 +128,13 @@ impl Store for SqliteStore {
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
         self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
-        self.write(|transaction| write::commit(transaction, commit, &self.retention))
-            .inspect(|_| failpoint::pass("commit.after"))
+        let receipt = {
+            let known = self.known.addresses();
+            self.write(|transaction| write::commit(transaction, commit, &self.retention, &known))?
+        };
+        failpoint::pass("commit.after");
+        self.known.add(commit.state.as_deref().unwrap_or_default())?;
+        Ok(receipt)
     }
 
     fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
@@ -148,7 +172,8 @@ impl Store for SqliteStore {
     }
 
     fn put(&self, put: &Put) -> Result<bool, StoreError> {
-        self.write(|transaction| documents::put(transaction, put))
+        let known = self.known.addresses();
+        self.write(|transaction| documents::put(transaction, put, &known))
     }
 
     fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
@@ -176,48 +201,16 @@ impl Drop for SqliteStore {
     }
 }
 
-/// What went wrong inside a transaction, before the file's name is known.
-enum Failure {
-    Sqlite(rusqlite::Error),
-    Store(StoreError),
-    Corrupt(String),
-    /// A row of a newer format.
-    Newer(i64),
-    /// A run of this name is there.
-    Twice(String),
-}
+type Failure = failure::Failure<rusqlite::Error>;
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        Self::Database(error)
     }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Failure {
-    fn unknown(kind: &'static str, name: impl ToString) -> Self {
-        Self::Store(StoreError::Unknown { kind, name: name.to_string() })
-    }
-
-    fn at(self, path: &Path) -> StoreError {
-        let place = path.display().to_string();
-        match self {
-            Self::Store(error) => error,
-            Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
-            Self::Newer(found) => StoreError::Newer { place, found, known: schema::SCHEMA },
-            Self::Twice(run) => StoreError::Unusable {
-                place,
-                reason: format!("run {run:?} exists already"),
-                remedy: "give every run an id of its own",
-            },
-            Self::Sqlite(error) => explain(&error, place),
-        }
-    }
+fn at(failure: Failure, path: &Path) -> StoreError {
+    failure.at(path.display().to_string(), schema::SCHEMA, |error, place| explain(&error, place))
 }
 
 fn explain(error: &rusqlite::Error, place: String) -> StoreError {
@@ -235,12 +228,4 @@ fn explain(error: &rusqlite::Error, place: String) -> StoreError {
         None => return StoreError::Corrupt { place, reason },
     };
     StoreError::Unusable { place, reason, remedy }
-}
-
-fn closed(path: &Path) -> StoreError {
-    StoreError::Unusable {
-        place: path.display().to_string(),
-        reason: "it was closed".into(),
-        remedy: "open a new store for further work",
-    }
 }

@@ -1,6 +1,12 @@
 //! One number against the numbers of its field.
+//!
+//! Which numbers a candidate is ranked among decides how honest the p-value is. Ranked among all, it is valid for every
+//! distribution. Ranked among those that belong, it is not: strangers are picked out by their size, so whatever stands
+//! next to them would move up a rank (on lognormal data 1.18 % false alarms in place of 0.99 % at 100 known). So only a
+//! candidate that is a stranger itself is ranked without the other strangers. Honest data pay for that where three or
+//! more of their numbers stand together beyond the gap, which costs less than 0.05 % on the seven distributions.
 
-use super::family::{SILENT_BELOW, Test};
+use super::family::{GAP, SILENT_BELOW, Test};
 use super::rank::p_value;
 use super::series::Series;
 use super::spread::Spread;
@@ -23,14 +29,10 @@ pub(super) fn test(series: &Series, candidate: f64, floor: f64, alpha: f64) -> O
         return None;
     }
     let spread = Spread::of(sorted, floor)?;
-    let examples = spread.belonging(sorted);
-    let test = Test {
-        p_value: p_value(examples, candidate),
-        examples: examples.len(),
-        known: sorted.len(),
-        apart: spread.apart(candidate),
-    };
-    Some(NumberTest { test, spread, bulk: bulk(examples, spread.median, alpha) })
+    let (belonging, apart) = (spread.belonging(sorted), spread.apart(candidate));
+    let examples = if apart > GAP { belonging } else { sorted };
+    let test = Test { p_value: p_value(examples, candidate), examples: examples.len(), known: sorted.len(), apart };
+    Some(NumberTest { test, spread, bulk: bulk(belonging, spread.median, alpha) })
 }
 
 /// The distance from the median that all examples but a share of about `alpha` keep.
@@ -75,6 +77,34 @@ mod tests {
         assert_eq!(bulk(&examples, 199.0, 0.01), 198.0);
         assert_eq!(bulk(&examples[..50], 24.5, 0.01), 24.5);
         assert_eq!(bulk(&[], 0.0, 0.01), 0.0);
+    }
+
+    fn series(numbers: impl IntoIterator<Item = f64>) -> Series {
+        Series::of(numbers.into_iter().collect())
+    }
+
+    /// 100 numbers from -4.5 to 4.5, in no order that a counter would have.
+    fn body() -> impl Iterator<Item = f64> {
+        (0..100).map(|step| f64::from(step * 37 % 100) / 11.0 - 4.5)
+    }
+
+    fn p_value_of(series: &Series, candidate: f64) -> f64 {
+        test(series, candidate, 0.0, 0.01).unwrap().test.p_value
+    }
+
+    #[test]
+    fn a_stranger_among_the_known_makes_no_other_number_rarer() {
+        let stained = series(body().chain([500.0]));
+        assert_eq!(p_value_of(&series(body()), 5.0), 1.0 / 101.0);
+        assert_eq!(p_value_of(&stained, 5.0), 2.0 / 102.0);
+        assert_eq!(p_value_of(&stained, 11.0), 2.0 / 102.0, "farther than all that belong, and no stranger");
+    }
+
+    #[test]
+    fn strangers_among_the_known_do_not_hide_the_next() {
+        let stained = series(body().chain([500.0; 5]));
+        assert_eq!(p_value_of(&stained, 500.0), 1.0 / 101.0);
+        assert_eq!(p_value_of(&stained, 80.0), 1.0 / 101.0);
     }
 
     proptest! {

@@ -11,6 +11,11 @@ use super::family::{ACTS_FROM, GAP};
 const FAR: f64 = 8.0;
 /// A larger share of the numbers than this belongs, wherever it lies.
 const RARE: f64 = 0.08;
+/// The share of a mode that must not be taken for strangers, even if it shows less often than it should: of few numbers
+/// it may by chance be under the share above, and then every one of its numbers would be a false alarm.
+const MODE: f64 = 0.15;
+/// By how many deviations it may show less often.
+const DOUBT: f64 = 2.5;
 /// From the median absolute deviation to the standard deviation of a normal distribution.
 const MEDIAN_TO_SIGMA: f64 = 1.4826;
 /// The same from the mean absolute deviation, which speaks where more than half of the numbers are equal.
@@ -100,8 +105,13 @@ fn reach(distances: &[f64], scale: f64) -> f64 {
         belonging += 1;
     }
     let strangers = distances.len() - belonging;
-    let last = if strangers as f64 > RARE * distances.len() as f64 { distances.len() } else { belonging };
+    let last = if strangers as f64 > most_strangers(distances.len()) { distances.len() } else { belonging };
     last.checked_sub(1).map_or(0.0, |place| distances[place])
+}
+
+fn most_strangers(known: usize) -> f64 {
+    let known = known as f64;
+    (RARE * known).min(MODE * known - DOUBT * (MODE * (1.0 - MODE) * known).sqrt())
 }
 
 #[cfg(test)]
@@ -137,6 +147,14 @@ mod tests {
     fn many_far_numbers_are_a_part_of_the_field() {
         let modes = spread([body(), vec![500.0; 10]].concat());
         assert!(!is_stranger(modes, 500.0));
+    }
+
+    #[test]
+    fn of_few_numbers_fewer_may_be_strangers() {
+        let most = [100, 150, 200, 512].map(|known| most_strangers(known).floor());
+        assert_eq!(most, [6.0, 11.0, 16.0, 40.0]);
+        let small_mode = |count| spread([body(), vec![500.0; count]].concat());
+        assert!(is_stranger(small_mode(6), 500.0) && !is_stranger(small_mode(7), 500.0));
     }
 
     #[test]

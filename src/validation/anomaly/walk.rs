@@ -32,6 +32,16 @@ impl Seen<'_> {
     pub(super) fn instances(&self) -> usize {
         self.kinds.iter().sum()
     }
+
+    fn note_number(&mut self, value: &Observed, in_list: bool) {
+        let Some(number) = value.number() else { return };
+        if !number.is_finite() {
+            let count = self.not_finite.map_or(0, |(_, count)| count);
+            self.not_finite = Some((number, count + 1));
+        } else if !in_list {
+            (self.number, self.is_whole) = (Some(number), matches!(value, Observed::Integer(_)));
+        }
+    }
 }
 
 /// Everything that `output` has, by path. Objects are followed, lists become `path[]`.
@@ -81,13 +91,8 @@ impl<'a> Walker<'a, '_> {
         let Some(seen) = self.seen.get_mut(path) else { return };
         seen.kinds[kind(value)] += 1;
         match value {
-            Observed::Integer(number) | Observed::Number(number) if !number.is_finite() => {
-                let count = seen.not_finite.map_or(0, |(_, count)| count);
-                seen.not_finite = Some((*number, count + 1));
-            }
+            Observed::Integer(_) | Observed::Number(_) => seen.note_number(value, in_list),
             _ if in_list => {}
-            Observed::Number(number) => seen.number = Some(*number),
-            Observed::Integer(number) => (seen.number, seen.is_whole) = (Some(*number), true),
             Observed::Array(items) => (seen.number, seen.is_whole) = (Some(items.len() as f64), true),
             Observed::String(text) => seen.text = Some(text),
             _ => {}

@@ -21,6 +21,21 @@ pub(super) async fn hold(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Which parts of values the database has; they stay until the end of the transaction.
+pub(super) async fn there<'a>(
+    session: &Session,
+    values: impl Iterator<Item = &'a Blob>,
+) -> Result<HashSet<Address>, Failure> {
+    hold(session).await?;
+    let mut wanted: Vec<&[u8]> = Vec::new();
+    for value in values {
+        wanted.extend(value.parts().map_err(StoreError::from)?.iter().map(|part| part.address().as_slice()));
+    }
+    let sql = "SELECT address FROM blobs WHERE address = ANY($1)";
+    let rows = session.rows(sql, typed![wanted => BYTEA_ARRAY]).await?;
+    Ok(rows.iter().filter_map(|row| address(row.get(0))).collect())
+}
+
 /// Puts what is not there yet of several values and counts one more reference to each root. Returns the roots' numbers
 /// in order and the new bytes. The caller holds the lock.
 pub(super) async fn add(session: &Session, values: &[&Blob]) -> Result<(Vec<i64>, u64), Failure> {

@@ -1,11 +1,10 @@
 //! One transaction, again and again until it is done, fails for good, or the budget of time is spent.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::session::{self, Session};
-use super::{Open, PostgresStore, Process, StoreError, address, schema};
+use super::{Open, PostgresStore, StoreError, address, failure, schema};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,7 +26,7 @@ impl PostgresStore {
         }
         // A panic inside a transaction leaves a connection that the server rolls back; the next use opens a new one.
         let mut guard = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { runtime, session } = guard.as_mut().ok_or_else(|| closed(self.place()))?;
+        let Open { runtime, session } = guard.as_mut().ok_or_else(|| failure::closed(self.place().to_owned()))?;
         runtime.block_on(self.persist(session, reading, work))
     }
 
@@ -43,12 +42,14 @@ impl PostgresStore {
         loop {
             let error = match self.attempt(slot, reading, &work).await {
                 Ok(value) => return Ok(value),
-                Err(Failure::Postgres(error)) => error,
-                Err(failure) => return Err(failure.at(self.place())),
+                Err(Failure::Database(error)) if session::may_pass(&error) && Instant::now() + pause <= deadline => {
+                    error
+                }
+                Err(failure) => {
+                    let explain = |error, place: String| session::explain(&error, &place, self.budget);
+                    return Err(failure.at(self.place().to_owned(), schema::SCHEMA, explain));
+                }
             };
-            if !session::may_pass(&error) || Instant::now() + pause > deadline {
-                return Err(session::explain(&error, self.place(), self.budget));
-            }
             tracing::debug!(place = self.place(), error = address::chain(&error), "trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -66,9 +67,10 @@ impl PostgresStore {
             Some(session) => session,
             None => Session::open(&self.address, &self.tls, &self.schema).await?,
         };
-        session.begin(reading).await?;
-        let done = match work(&session).await {
-            Ok(value) => session.commit().await.map(|()| value).map_err(Failure::from),
+        let begun = async { session.begin(reading).await.map_err(Failure::from) };
+        // Both go out at once: the first statement does not wait for the answer that the transaction has begun.
+        let done = match tokio::try_join!(biased; begun, work(&session)) {
+            Ok(((), value)) => session.commit().await.map(|()| value).map_err(Failure::from),
             Err(failure) => {
                 session.roll_back().await;
                 Err(failure)
@@ -82,59 +84,14 @@ impl PostgresStore {
 
     /// A name for one write that no other write has.
     pub(super) fn token(&self) -> String {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let Process { host, boot, pid, started } = Process::own();
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        blake3::hash(format!("{host} {boot} {pid} {started} {count}").as_bytes()).to_hex()[..32].to_owned()
+        format!("{:032x}", super::random())
     }
 }
 
-/// What went wrong inside a transaction.
-pub(super) enum Failure {
-    Postgres(tokio_postgres::Error),
-    Store(StoreError),
-    Corrupt(String),
-    Newer(i64),
-    Twice(String),
-}
+pub(super) type Failure = failure::Failure<tokio_postgres::Error>;
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Postgres(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Failure {
-    pub(super) fn unknown(kind: &'static str, name: impl ToString) -> Self {
-        Self::Store(StoreError::Unknown { kind, name: name.to_string() })
-    }
-
-    pub(super) fn at(self, place: &str) -> StoreError {
-        let place = place.to_owned();
-        match self {
-            Self::Store(error) => error,
-            Self::Corrupt(reason) => StoreError::Corrupt { place, reason },
-            Self::Newer(found) => StoreError::Newer { place, found, known: schema::SCHEMA },
-            Self::Twice(run) => StoreError::Unusable {
-                place,
-                reason: format!("run {run:?} exists already"),
-                remedy: "give every run an id of its own",
-            },
-            Self::Postgres(error) => session::explain(&error, &place, Duration::ZERO),
-        }
-    }
-}
-
-fn closed(place: &str) -> StoreError {
-    StoreError::Unusable {
-        place: place.to_owned(),
-        reason: "it was closed".into(),
-        remedy: "open a new store for further work",
+        Self::Database(error)
     }
 }

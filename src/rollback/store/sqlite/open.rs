@@ -1,30 +1,27 @@
 //! Opening a file: see what it is before a byte of it is changed.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::schema::{self, SCHEMA};
-use super::{Failure, StoreError};
-
-const BUSY: Duration = Duration::from_secs(30);
+use super::{Failure, StoreError, at, wait};
 
 /// What a file is before anything of it is changed.
 enum Found {
     Nothing,
     Current,
-    Previous,
+    Older(i64),
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    attempt(path).map_err(|failure| failure.at(path))
+    attempt(path).map_err(|failure| at(failure, path))
 }
 
 fn attempt(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait::wait))?;
     // Reads only, so that a damaged, foreign or newer file stays as it is.
     let found = inspect(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -67,7 +64,7 @@ fn inspect(connection: &Connection, path: &Path) -> Result<Found, Failure> {
             Err(StoreError::Newer { place: path.display().to_string(), found, known: SCHEMA }.into())
         }
         SCHEMA => Ok(Found::Current),
-        1 => Ok(Found::Previous),
+        found @ (1 | 2) => Ok(Found::Older(found)),
         found => Err(Failure::Corrupt(format!("format {found} never existed"))),
     }
 }
@@ -82,9 +79,9 @@ fn make_current(connection: &mut Connection, path: &Path) -> Result<(), Failure>
     match inspect(&transaction, path)? {
         Found::Current => {}
         Found::Nothing => schema::create(&transaction)?,
-        Found::Previous => {
-            schema::upgrade(&transaction)?;
-            tracing::info!(path = %path.display(), "checkpoint store of the previous format upgraded");
+        Found::Older(found) => {
+            schema::upgrade(&transaction, found)?;
+            tracing::info!(path = %path.display(), format = found, "checkpoint store of an older format upgraded");
         }
     }
     Ok(transaction.commit()?)

@@ -102,9 +102,9 @@ fn the_ring_forgets_what_is_long_ago() {
 
 #[test]
 fn missing_new_and_retyped_paths_are_told() {
-    let output = |_| object(vec![("score", Observed::Integer(3.0)), ("meta", object(vec![("by", text("a"))]))]);
+    let output = |_| object(vec![("score", Observed::from(3)), ("meta", object(vec![("by", text("a"))]))]);
     let detector = taught(600, output);
-    let missing = object(vec![("score", Observed::Integer(3.0))]);
+    let missing = object(vec![("score", Observed::from(3))]);
     assert_eq!(judged(&detector, &missing), [("missing_path", Action)], "not what is below it as well");
     let retyped = object(vec![("score", text("3")), ("meta", object(vec![("by", text("a"))]))]);
     assert_eq!(judged(&detector, &retyped), [("retyped_path", Action)]);
@@ -120,7 +120,7 @@ fn missing_new_and_retyped_paths_are_told() {
 #[test]
 fn paths_that_come_and_go_are_usual() {
     let sometimes = |round: usize| {
-        let mut entries = vec![("score", Observed::Integer(3.0))];
+        let mut entries = vec![("score", Observed::from(3))];
         if round.is_multiple_of(3) {
             entries.push(("note", if round.is_multiple_of(2) { Observed::Null } else { text("x") }));
         }
