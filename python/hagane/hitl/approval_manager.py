@@ -97,14 +97,20 @@ class ApprovalManager:
         """Keep a request, if there is room."""
         deadline = deadline_of(request, timeout_seconds, self.config, now)
         if (known := self._queue.find(request.id)) is not None:
-            return known
+            return self._same(known, request)
         most = self.config.max_pending_requests
-        if len(self.get_pending_requests()) >= most:
-            raise ApprovalError(
-                f"request {request.id} ({request.action}) was not made: {most} wait already; decide some of them, or "
-                "raise max_pending_requests"
-            )
-        return self._queue.add(request, now, deadline)
+        if len(self.get_pending_requests()) < most:
+            entry = self._queue.add(request, now, deadline)
+            if entry.request is not request:
+                return self._same(entry, request)
+            # Others may have come in at the same time; of all that wait the oldest stay.
+            if any(first.id == request.id for first in self.get_pending_requests()[:most]) or self._is_decided(entry):
+                return entry
+            self._queue.withdraw(entry)
+        raise ApprovalError(
+            f"request {request.id} ({request.action}) was not made: {most} wait already; decide some of them, or "
+            "raise max_pending_requests"
+        )
 
     async def wait_for(self, request_id: str) -> ApprovalResponse:
         """Wait for a request that somebody made before, perhaps a process that ended; return as `request_approval`.
