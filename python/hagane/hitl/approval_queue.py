@@ -1,8 +1,8 @@
 """Requests for approval in a store: who waits for what, and the first decision on each.
 
-A request and its answer stay until the answer was delivered. Every time a request is made it gets a mark of its own, under
-which the answer is written once: of two people who decide, the first counts, and no old answer can meet a new request of
-the same id. Delivered answers stay for a while, so that whoever decides in that moment does not believe to be the first.
+A request and its answer stay until the answer was delivered. Every time a request is made it gets a mark of its own,
+under which the answer is written once: of two people who decide, the first counts, and no old answer can meet a new
+request of the same id. Delivered answers stay for a while: whoever decides in that moment must not believe to be first.
 """
 
 from __future__ import annotations
