@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hagane import _core
 from hagane.engines.attempt import begin_attempt, take_failed
 from hagane.engines.deadline import OutOfTime
-from hagane.engines.ending import reason_of, why
+from hagane.engines.ending import why
 from hagane.engines.interrupts import is_interrupt, signal_of
 from hagane.engines.judge import Judgement
 from hagane.engines.prepare import STARTS, accept
@@ -199,5 +199,4 @@ async def _end(run: Run, action: _core.Action, kind: str) -> None:
             run.journal.note("aborted", stage=stage, attempt=run.attempt, **told)
         extra = {"budget": action.budget} if action.budget else {}
         output = run.complaint.get("previous_output") if action.check is not None else None
-        reason = reason_of(run, action)
-        await run.end(STOPS[kind], stage=stage, reason=reason, gate=told["gate"], output=output, **extra)
+        await run.end(STOPS[kind], stage=stage, reason=told["reason"], gate=told["gate"], output=output, **extra)

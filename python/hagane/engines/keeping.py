@@ -12,16 +12,17 @@ from hagane.engines.checkpointers import load_from, save_to
 from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply
 from hagane.engines.ending import finished
+from hagane.engines.events import Event, read_history
 from hagane.engines.interrupts import Decision, is_interrupt
-from hagane.engines.journal import Event, Journal, read_history
-from hagane.engines.lease import Heartbeat, claim_of, patiently
+from hagane.engines.journal import Journal
+from hagane.engines.lease import Heartbeat, abandon, claim_of, patiently, taking
 from hagane.engines.parts import EngineParts
 from hagane.engines.pipeline import Pipeline
 from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Run
 from hagane.engines.stored import Stored, awaiting, restore
 from hagane.engines.threads import Turn
-from hagane.errors import PipelineError, UnknownRun
+from hagane.errors import LeaseHeld, PipelineError, StoreError, UnknownRun
 from hagane.observability import standard
 
 __all__ = ["RunKeeping"]
@@ -139,8 +140,9 @@ class RunKeeping(EngineParts):
         return await self._threads.take(thread_id, self._config.on_conflict) if self._store is None else None
 
     def _claim(self) -> _core.Claim | None:
-        if self._store is None:
-            return None
+        return None if self._store is None else self._new_claim()
+
+    def _new_claim(self) -> _core.Claim:
         return claim_of(self._environment, self._config.lease_seconds, self._config.on_conflict)
 
     async def _take_up(self, pipeline: Pipeline, stored: Stored) -> Run:
@@ -152,7 +154,8 @@ class RunKeeping(EngineParts):
         journal = self._journal(stored.thread_id, stored.run_id)
         epoch = None
         if self._store is not None:
-            head = await self._adopt(self._store, stored.thread_id)
+            journal.claim = claim = self._new_claim()
+            head = await self._adopt(self._store, stored.thread_id, claim)
             stored = self._as_adopted(self._store, stored, head)
             epoch = head.epoch
         journal.continue_from(stored.last_seq, epoch)
@@ -173,13 +176,17 @@ class RunKeeping(EngineParts):
             raise PipelineError(f"thread {stored.thread_id!r} was gone on with by somebody else at the same time")
         return restore(self, store, head)
 
-    async def _adopt(self, store: _core.Store, thread_id: str) -> _core.Head:
-        claim = self._claim()
-
+    async def _adopt(self, store: _core.Store, thread_id: str, claim: _core.Claim) -> _core.Head:
         async def adopt() -> _core.Head:
-            return store.adopt(thread_id, claim)
+            return taking(store, thread_id, lambda: store.adopt(thread_id, claim))
 
-        return await patiently(adopt, self._environment, self._config.on_conflict)
+        try:
+            return await patiently(adopt, self._environment, self._config.on_conflict)
+        except LeaseHeld:
+            raise
+        except StoreError:
+            abandon(claim)  # it may have been written before the answer was lost
+            raise
 
     def _apply(self, run: Run, decision: Decision | None) -> _core.Action | None:
         try:

@@ -14,16 +14,18 @@ from hagane import _core
 from hagane.engines.backoff import retry_after
 from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.doing import perform, run_stage, stopped
+from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
+from hagane.engines.events import Event
 from hagane.engines.interrupts import is_interrupt
-from hagane.engines.journal import Event, Journal
+from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
-from hagane.errors import LeaseLost, StoreError
+from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
 __all__ = ["Hook", "Run"]
@@ -76,6 +78,7 @@ class Run:
         self.attempt = plan.attempts[-1]
         self.output: dict[str, Any] = {}
         self.complaint: dict[str, Any] = {}
+        # Whether that is what was wrong the time before.
         self.repeated = False
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
@@ -119,12 +122,14 @@ class Run:
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
         self._enter()
+        known = make_known()
         try:
             await self.drive(self.plan.begin() if first is None else first)
         except BaseException as error:
             self._stopped_by(error)
             raise
         finally:
+            forget(known)
             self.span.end()
         return self.result or {}
 
@@ -184,7 +189,10 @@ class Run:
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
         asked = self.progress.question and is_interrupt(error)
-        if not asked and not isinstance(error, StoreError):
+        if isinstance(error, StoreError):
+            if not isinstance(error, (LeaseHeld, LeaseLost)):
+                self.journal.abandon()
+        elif not asked:
             self._interrupted(error)
         self.span.fail(error if isinstance(error, Exception) else "cancelled")
 
