@@ -78,6 +78,11 @@ class Agent:
         self._look(entry_point(agent, stage))
 
     def _look(self, function: Callable[[dict[str, Any]], Any]) -> None:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise PipelineError(
+                f"stage {self._stage!r}: agent {self.name!r} is a generator, which nobody runs; let it return "
+                "its output"
+            )
         self._function = function
         self._method = next((name for name in METHODS if callable(getattr(self.given, name, None))), None)
         self._is_async = is_async(function)
@@ -126,8 +131,16 @@ def _way(error: BaseException) -> int:
 
 
 async def _in_thread(function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> Any:
-    result = await asyncio.to_thread(function, inputs)
+    result = await asyncio.to_thread(without_stop_iteration, function, inputs)
     return await result if inspect.isawaitable(result) else result
+
+
+def without_stop_iteration(function: Callable[[Any], Any], given: Any) -> Any:
+    """Call it in a thread: a future cannot hold a StopIteration, and whoever waits for it would wait for ever."""
+    try:
+        return function(given)
+    except StopIteration as error:
+        raise RuntimeError(f"{getattr(function, '__qualname__', function)} raised StopIteration") from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -143,6 +156,8 @@ def as_dict(result: Any) -> dict[str, Any]:
         return {}
     if isinstance(result, Mapping):
         return dict(result)
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"{result.__qualname__} is a generator, which nobody runs; let the agent return its output")
     dump = getattr(result, "model_dump", None)
     if callable(dump):
         return dict(dump())

@@ -85,6 +85,11 @@ class Journal:
         self._saved = self._told = len(self._notes)
 
     @property
+    def status(self) -> str:
+        """The status that was committed last, "running" before."""
+        return self._status
+
+    @property
     def last_seq(self) -> int:
         """The number of the last event."""
         return self._before + len(self._notes)

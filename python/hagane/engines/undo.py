@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from hagane import _core
+from hagane.engines.agents import without_stop_iteration
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 
@@ -59,7 +60,7 @@ async def _undo(function: Any, record: dict[str, Any]) -> None:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         await function(record)
         return
-    done = await asyncio.to_thread(function, record)
+    done = await asyncio.to_thread(without_stop_iteration, function, record)
     if inspect.isawaitable(done):
         await done
 
