@@ -119,7 +119,7 @@ class Journal:
             {
                 "seq": self._before + place,
                 "type": kind,
-                "at": at,
+                "at": round(at * 1_000_000) / 1_000_000,  # as it is stored
                 **(bounded(body) if uncut else isolate(body)),
                 **names,
             }
@@ -320,7 +320,7 @@ async def _outlast(writing: asyncio.Future[None]) -> None:
 
 def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
     body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
-    return event["seq"], event["type"], int(event["at"] * 1_000_000), _core.Blob(body, "event")
+    return event["seq"], event["type"], round(event["at"] * 1_000_000), _core.Blob(body, "event")
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:

@@ -16,6 +16,7 @@ from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.doing import perform, run_stage, stopped
 from hagane.engines.ending import finished
 from hagane.engines.interrupts import is_interrupt
+from hagane.engines.isolate import isolate
 from hagane.engines.journal import Event, Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
@@ -105,7 +106,7 @@ class Run:
                     await self.commit(*commit)
                     committed(self, following, kind)
                 for event in self.journal.drain():
-                    yield event
+                    yield self._with_output(event) if event["type"] == "checkpoint" else event
                 following = await perform(self, following, kind)
             for event in self.journal.drain():
                 yield {**event, "result": self.result} if event["type"] == "run_completed" else event
@@ -116,6 +117,11 @@ class Run:
             raise
         finally:
             self.span.end()
+
+    def _with_output(self, event: Event) -> Event:
+        """Add the accepted output, unless a rollback has taken it back by now."""
+        output = self.progress.outputs.get(event["stage"])
+        return event if output is None else {**event, "output": isolate(output)}
 
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
@@ -166,7 +172,7 @@ class Run:
         report = None
         if status in ("success", "partial"):
             try:
-                report = self.pipeline.reporter.build(self.progress)
+                report = await self.pipeline.reporter.build(self.progress)
             except Exception as error:
                 status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
         self.progress.ending = {"status": status, **ending}
@@ -225,7 +231,10 @@ class Run:
         config, environment = self.pipeline.config, self.pipeline.environment
         asked = retry_after(error, environment.clock())
         draw = environment.random()
-        seconds = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+        drawn = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw)
+        seconds, left = max(drawn, asked or 0.0), self.deadline.left()
+        if asked is not None and left is not None and asked >= left:
+            raise OutOfTime  # asking again earlier than the service wants makes things worse
         await self.deadline.bound(_slept(environment.sleep(seconds)))
 
 

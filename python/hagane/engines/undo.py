@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hagane import _core
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
+from hagane.engines.workers import in_thread
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
@@ -54,12 +55,10 @@ async def compensate(run: Run, place: int) -> _core.Action:
 
 
 async def _undo(function: Any, record: dict[str, Any]) -> None:
-    import asyncio
-
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         await function(record)
         return
-    done = await asyncio.to_thread(function, record)
+    done = await in_thread(function, record)
     if inspect.isawaitable(done):
         await done
 
