@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use super::codec::{self, Build, MAX_VALUES, Writer};
 use super::value::Value;
 use cut::Cut;
-pub use part::{Child, Packer, Part, children};
+pub use part::{Child, Packer, Part, children, is_part};
 
 /// The layout written here; a higher number on disk was written by a newer hagane.
 pub const FORMAT: u8 = 2;

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from demo_command import Demo
 
-from hagane.engines.journal import read_history
+from hagane.engines.events import read_history
 from hagane.rollback import SqliteStore
 
 POINTS = 20

@@ -4,8 +4,9 @@
 
 STORE is `sqlite`, or a PostgreSQL URL with `#` and a schema. `points` kills once at each of COUNT steps that the engine
 takes (0: at all of them), `random` COUNT times at random moments: after a random number of steps and a random part of
-the time that a step takes, so that kills fall on the whole life of a pipeline however fast its store is. Several workers
-go on side by side. Prints what it did as JSON; exits with 1 at the first fault, and says all that is known of it.
+the time that a step takes, so that kills fall on the whole life of a pipeline however fast its store is. Several
+workers go on side by side. Prints what it did as JSON; exits with 1 at the first fault, and says all that is known of
+it.
 
 Neither this process nor a worker ever opens a store: a worker forks one child per life of the pipeline, and keeps one
 that looks at what is stored.

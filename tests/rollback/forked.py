@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import select
@@ -156,5 +157,5 @@ class Pace:
     def learn(self, times: list[float]) -> None:
         if times:
             self.first += (times[0] - self.first) / 8
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in itertools.pairwise(times):
             self.next += (after - before - self.next) / 16

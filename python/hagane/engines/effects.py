@@ -16,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from hagane.errors import BudgetSpent, PipelineError
+from hagane.hitl.interrupt import given_answers
+from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
@@ -77,19 +79,10 @@ class StageContext:
         key = f"{self.run_id}:{self.stage}:{self._generation}"
         return f"{key}:{self._prefix[:-1]}" if self._prefix else key
 
-    @property
-    def flow_id(self) -> str:
-        """The run, as `interrupt()` calls it."""
-        return self.run_id
-
-    @property
-    def node_id(self) -> str:
-        """The stage, as `interrupt()` calls it."""
-        return self.stage
-
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
         context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
+        context.remaining = self.remaining  # the same count
         context._prefix = f"{name}/"
         return context
 
@@ -160,6 +153,59 @@ class StageContext:
     def cost_left(self) -> float | None:
         """The same for cost."""
         return self._ledger.left(self.stage)[1]
+
+
+class _Here:
+    """Whatever stage runs where this is asked: for `interrupt()`, and called for what a model used.
+
+    One object for all stages, so that a run makes it known once and a stage only has to say that it is the one.
+    """
+
+    def __call__(self, tokens: int, cost: float) -> None:
+        if (stage := current.get()) is not None:
+            stage.book(tokens, cost)
+
+    @property
+    def remaining(self) -> Iterator[ApprovalResponse]:
+        return current_stage().remaining
+
+    @property
+    def thread_id(self) -> str:
+        return current_stage().thread_id
+
+    @property
+    def flow_id(self) -> str:
+        return current_stage().run_id
+
+    @property
+    def node_id(self) -> str:
+        return current_stage().stage
+
+
+_here = _Here()
+
+
+Known = tuple[Token[Any], Token[Any]]
+
+
+def make_known() -> Known:
+    """Spare the stages that run in this context to make themselves known; give the result to `forget`."""
+    return given_answers.set(_here), model_usage.set(_here)
+
+
+def forget(known: Known) -> None:
+    """Undo `make_known`."""
+    asked, told = known
+    model_usage.reset(told)
+    given_answers.reset(asked)
+
+
+def stand_in(context: StageContext) -> None:
+    """Make `context` the running stage of the rest of this context."""
+    current.set(context)
+    if given_answers.get() is not _here or model_usage.get() is not _here:
+        given_answers.set(_here)
+        model_usage.set(_here)
 
 
 def running_stage() -> StageContext | None:

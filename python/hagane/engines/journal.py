@@ -13,8 +13,8 @@ from typing import Any
 
 from hagane import _core
 from hagane.engines.environment import Environment
+from hagane.engines.events import Event, Note, event_of, is_small, row_of
 from hagane.engines.feedback import bounded
-from hagane.engines.isolate import isolate
 from hagane.engines.lease import abandon, patiently, taking
 from hagane.engines.progress import Progress
 from hagane.errors import StoreError
@@ -22,16 +22,10 @@ from hagane.observability import standard
 
 _log = logging.getLogger("hagane.engines")
 
-Event = dict[str, Any]
-# Names of fields that are no secrets; `bounded` looks at others.
-_NAMES = frozenset({"attempt", "check", "duration_ms", "effect", "from_stage", "gate", "reason", "score", "stage"})
-_NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verdict"}
-# Kind, time, what happened, and whether that still has to be cut to what can be stored.
-_Note = tuple[str, float, dict[str, Any], bool]
 Prepared = tuple[str, "list[tuple[str, _core.Blob]]", str]
 
 
-__all__ = ["Event", "Journal", "read_history"]
+__all__ = ["Journal"]
 
 
 class Journal:
@@ -63,7 +57,7 @@ class Journal:
         # The number of the last event before those that are here.
         self._before = 0
         # All events, of which so many are saved and so many were told: most are never looked at again.
-        self._notes: list[_Note] = []
+        self._notes: list[Note] = []
         self._saved = 0
         self._told = 0
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
@@ -100,7 +94,7 @@ class Journal:
 
     def note(self, kind: str, **body: Any) -> None:
         """Take an event down. `body` is cut to what can be stored."""
-        self._notes.append((kind, self._clock(), body if _is_small(body) else bounded(body), False))
+        self._notes.append((kind, self._clock(), body if is_small(body) else bounded(body), False))
 
     def note_small(self, kind: str, body: dict[str, Any]) -> None:
         """Do the same for a body that nobody changes and that holds little; it is cut when somebody asks for it."""
@@ -108,23 +102,15 @@ class Journal:
 
     def note_passed(self, stage: str, attempt: int, seconds: float, fields: tuple[str, ...]) -> None:
         """Take down an output that nobody checks, and that it is valid: two events at one time."""
-        at, place = self._clock(), {"stage": stage, "attempt": attempt}
-        given = {**place, "duration_ms": seconds * 1000, "verdict": "ok", "fields": fields}
-        passed = {**place, "verdict": "passed", "score": None, "issues": ()}
+        at, took = self._clock(), seconds * 1000
+        given = {"stage": stage, "attempt": attempt, "duration_ms": took, "verdict": "ok", "fields": fields}
+        passed = {"stage": stage, "attempt": attempt, "verdict": "passed", "score": None, "issues": ()}
         self._notes += (("stage_output", at, given, True), ("validation", at, passed, True))
 
     def _events(self, first: int, end: int) -> list[Event]:
         names = {"run_id": self.run_id, "thread_id": self.thread_id}
-        return [
-            {
-                "seq": self._before + place,
-                "type": kind,
-                "at": round(at * 1_000_000) / 1_000_000,  # as it is stored
-                **(bounded(body) if uncut else isolate(body)),
-                **names,
-            }
-            for place, (kind, at, body, uncut) in enumerate(self._notes[first:end], first + 1)
-        ]
+        notes = enumerate(self._notes[first:end], self._before + first + 1)
+        return [event_of(seq, note, names) for seq, note in notes]
 
     def unstored(self, kind: str, **body: Any) -> Event:
         """Make an event that is told but stored nowhere: whoever lost the thread may not write."""
@@ -234,7 +220,7 @@ class Journal:
             return
         status, state, label = prepared
         begun = self._environment.monotonic()
-        rows = [_row(event) for event in self._events(first, end)]
+        rows = [row_of(event) for event in self._events(first, end)]
         if self._epoch is None:
             written = self._begin(rows, state, label)
             if status != "running":  # which is how every run begins
@@ -283,26 +269,6 @@ class Journal:
         return int(self._environment.clock() * 1_000_000)
 
 
-def _is_small(body: dict[str, Any]) -> bool:
-    """Whether `bounded` would give the same: asked first, because nearly every event is like that."""
-    for key, value in body.items():
-        kind = type(value)
-        if kind is str:
-            if len(value) > 200 or not value.isascii():
-                return False
-        elif kind is list:
-            if len(value) > 20 or not all(type(word) is str and len(word) <= 200 and word.isascii() for word in value):
-                return False
-        elif kind is int:
-            if not -1_000_000_000 < value < 1_000_000_000:
-                return False
-        elif kind is not float and kind is not bool and value is not None:
-            return False
-        if key not in _NAMES:
-            return False
-    return True
-
-
 @cache
 def _writer(pid: int) -> ThreadPoolExecutor:
     """One thread for all writes of this process (`pid`: a fork's child has none of its parent's threads).
@@ -316,20 +282,3 @@ async def _outlast(writing: asyncio.Future[None]) -> None:
     while not writing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([writing])
-
-
-def _row(event: Event) -> tuple[int, str, int, _core.Blob]:
-    body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
-    return event["seq"], event["type"], round(event["at"] * 1_000_000), _core.Blob(body, "event")
-
-
-def read_history(store: _core.Store, run_id: str) -> list[Event]:
-    """Read a stored run's events, as `run_stream` gave them.
-
-    Raises:
-        UnknownRun: the store has no such run.
-    """
-    return [
-        {"seq": seq, "type": kind, "at": at / 1_000_000, **body, "run_id": run_id}
-        for seq, kind, at, body in store.events(run_id)
-    ]

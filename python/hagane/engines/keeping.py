@@ -12,8 +12,9 @@ from hagane.engines.checkpointers import load_from, save_to
 from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply
 from hagane.engines.ending import finished
+from hagane.engines.events import Event, read_history
 from hagane.engines.interrupts import Decision, is_interrupt
-from hagane.engines.journal import Event, Journal, read_history
+from hagane.engines.journal import Journal
 from hagane.engines.lease import Heartbeat, abandon, claim_of, patiently, taking
 from hagane.engines.parts import EngineParts
 from hagane.engines.pipeline import Pipeline

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hagane.engines.base import RunNames
-from hagane.engines.journal import Event
+from hagane.engines.events import Event
 
 if TYPE_CHECKING:
     from hagane.engines.pipeline_engine import PipelineEngine

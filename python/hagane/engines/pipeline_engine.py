@@ -10,9 +10,9 @@ from hagane.engines.base import BaseEngine, RunNames, check_inputs
 from hagane.engines.checkpointers import forget_in
 from hagane.engines.config import StageConfig
 from hagane.engines.decisions import decision_on
+from hagane.engines.events import Event, read_history
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
-from hagane.engines.journal import Event, read_history
 from hagane.engines.keeping import RunKeeping
 from hagane.engines.overridden import Call, current_call, driven, through
 from hagane.engines.progress import Progress

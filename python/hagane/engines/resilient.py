@@ -47,6 +47,8 @@ class ResilientPipelineEngine(PipelineEngine):
 
     async def _execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         given = await self._execute_with_rollback(isolate(inputs))
+        if not self._is_overridden():
+            return given
         call = current_call.get()
         drives = call is not None and call.engine is self and call.drives > 0
         if drives and isinstance(given, dict) and "status" in given and "run_id" in given:

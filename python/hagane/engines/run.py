@@ -14,10 +14,12 @@ from hagane import _core
 from hagane.engines.backoff import retry_after
 from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.doing import perform, run_stage, stopped
+from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
+from hagane.engines.events import Event
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
-from hagane.engines.journal import Event, Journal
+from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
 from hagane.engines.pipeline import Pipeline
@@ -106,10 +108,10 @@ class Run:
                     await self.commit(*commit)
                     committed(self, following, kind)
                 for event in self.journal.drain():
-                    yield self._with_output(event) if event["type"] == "checkpoint" else event
+                    yield self._told(event)
                 following = await perform(self, following, kind)
             for event in self.journal.drain():
-                yield {**event, "result": self.result} if event["type"] == "run_completed" else event
+                yield self._told(event)
         except BaseException as error:
             if isinstance(error, LeaseLost):
                 yield self.journal.unstored("lease_lost", reason=str(error))
@@ -118,20 +120,25 @@ class Run:
         finally:
             self.span.end()
 
-    def _with_output(self, event: Event) -> Event:
-        """Add the accepted output, unless a rollback has taken it back by now."""
-        output = self.progress.outputs.get(event["stage"])
-        return event if output is None else {**event, "output": isolate(output)}
+    def _told(self, event: Event) -> Event:
+        """Add what is told to listeners and not kept: the result, and an accepted output that was not taken back."""
+        if event["type"] == "run_completed":
+            return {**event, "result": self.result}
+        if event["type"] != "checkpoint" or event["stage"] not in self.progress.outputs:
+            return event
+        return {**event, "output": isolate(self.progress.outputs[event["stage"]])}
 
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
         self._enter()
+        known = make_known()
         try:
             await self.drive(self.plan.begin() if first is None else first)
         except BaseException as error:
             self._stopped_by(error)
             raise
         finally:
+            forget(known)
             self.span.end()
         return self.result or {}
 

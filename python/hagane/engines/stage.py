@@ -8,12 +8,10 @@ from typing import Any
 
 from hagane.engines.agents import Agent, as_dict
 from hagane.engines.config import Quorum, StageConfig
-from hagane.engines.effects import StageContext, current, running_stage
+from hagane.engines.effects import StageContext, current, running_stage, stand_in
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
-from hagane.hitl.interrupt import given_answers
-from hagane.observability.spending import model_usage
 
 __all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
@@ -63,9 +61,7 @@ class Stage:
 
         None of that is taken back: whoever calls this gives it a context of its own.
         """
-        current.set(context)
-        model_usage.set(context.book)
-        given_answers.set(context)
+        stand_in(context)
         if type(self) is not Stage or "execute" in self.__dict__:  # somebody's override
             return as_dict(await self.execute(given))
         agents, known = self.agents, self._known

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any
 
-from hagane.engines.journal import Event
+from hagane.engines.events import Event
 
 __all__ = ["blocked_loops", "complete", "last_result"]
 

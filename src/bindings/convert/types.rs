@@ -56,7 +56,7 @@ impl Types {
     /// `hagane.rollback.registry.unlike`.
     pub(super) fn unlike<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        registry(py, &FUNCTION, "unlike")
+        function(py, &FUNCTION, "hagane.rollback.registry", "unlike")
     }
 
     /// `hagane.rollback.registry.put_together`.

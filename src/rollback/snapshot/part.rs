@@ -97,6 +97,12 @@ pub fn children(stored: &[u8]) -> Result<Vec<Address>, SnapshotError> {
     Ok(children.into_iter().map(|child| child.address).collect())
 }
 
+/// Whether these bytes are the part of this address.
+#[must_use]
+pub fn is_part(stored: &[u8], address: &Address) -> bool {
+    open(address, stored).is_ok()
+}
+
 /// Puts the whole value of `root` together, from stored parts that nobody has checked yet.
 pub(super) fn join<'a>(
     root: &Address,

@@ -55,14 +55,22 @@ impl Process {
     #[must_use]
     pub fn own() -> Self {
         let pid = std::process::id();
-        let started = started(pid).unwrap_or(0);
-        Self { host: read("/proc/sys/kernel/hostname"), boot: boot(), pid, started }
+        let started = if let Seen::Since(started) = seen(pid) { started } else { 0 };
+        Self { host: host(), boot: boot(), pid, started }
     }
 
     /// Whether it is certain that it has ended. What runs on another machine, boot or container nobody here can say.
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        !self.boot.is_empty() && self.boot == boot() && started(self.pid) != Some(self.started)
+        if self.boot.is_empty() || self.boot != boot() || self.host != host() {
+            return false;
+        }
+        match seen(self.pid) {
+            Seen::Since(started) => started != self.started,
+            Seen::Ended => true,
+            // The system may hide other users' processes: that nothing is seen of it proves nothing.
+            Seen::Nothing => is_gone(self.pid),
+        }
     }
 }
 
@@ -103,15 +111,40 @@ fn boot() -> String {
     }
 }
 
-/// When a living process began; none for one that has ended, even if nobody has asked for its exit status yet.
-fn started(pid: u32) -> Option<i64> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn host() -> String {
+    read("/proc/sys/kernel/hostname")
+}
+
+/// What the system shows of a process.
+enum Seen {
+    /// It lives, and began so many clock ticks after the boot.
+    Since(i64),
+    /// It has ended, though nobody may have asked for its exit status yet.
+    Ended,
+    Nothing,
+}
+
+fn seen(pid: u32) -> Seen {
+    let Ok(line) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return Seen::Nothing };
     // The name stands in brackets and may hold anything; fields are counted after the last one.
-    let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X" | "x") {
-        return None;
+    let mut fields = line.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
+    match fields.next() {
+        Some("Z" | "X" | "x") => Seen::Ended,
+        Some(_) => fields.nth(18).and_then(|field| field.parse().ok()).map_or(Seen::Nothing, Seen::Since),
+        None => Seen::Nothing,
     }
-    fields.nth(18)?.parse().ok()
+}
+
+/// Whether the system says that there is no such process, whoever may see it.
+#[cfg(target_os = "linux")]
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_gone(_pid: u32) -> bool {
+    false
 }
 
 fn read(path: &str) -> String {

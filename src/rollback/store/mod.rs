@@ -6,6 +6,7 @@
 
 pub mod failpoint;
 mod failure;
+mod known;
 mod lease;
 mod memory;
 mod postgres;

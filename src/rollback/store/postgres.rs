@@ -6,7 +6,6 @@
 mod address;
 mod blobs;
 mod documents;
-mod known;
 mod lease;
 mod query;
 mod remove;
@@ -17,24 +16,26 @@ mod tls;
 mod transact;
 mod write;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::known::Known;
 use super::recent::Recent;
 use super::{
-    CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Process, Pruned, Put, Query,
-    Receipt, Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint, failure,
+    CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
+    Retention, RunRecord, StateBlobs, Store, StoreError, Usage, failpoint, failure,
 };
 use address::Address;
-use known::Known;
 use tls::Tls;
 use transact::Failure;
 
-/// Roots that checkpoints left behind are looked at after so many commits.
-const COLLECT_EVERY: u64 = 16;
+/// One of so many writes frees what checkpoints and documents left behind. By chance, not by counting: a process may
+/// end before it has counted so far.
+const COLLECT_ONE_IN: u128 = 16;
 
 /// A store in a schema of a PostgreSQL database.
 pub struct PostgresStore {
@@ -46,7 +47,6 @@ pub struct PostgresStore {
     budget: Duration,
     /// A connection must not be used on both sides of a fork.
     owner: u32,
-    commits: AtomicU64,
     recent: Recent,
     known: Known,
     /// None once it was closed.
@@ -78,7 +78,6 @@ impl PostgresStore {
             retention,
             budget,
             owner: std::process::id(),
-            commits: AtomicU64::new(0),
             recent: Recent::default(),
             known: Known::default(),
             open: Mutex::new(Some(Open { runtime, session: None })),
@@ -112,13 +111,29 @@ impl PostgresStore {
         self.write(async |session, token| write::commit(session, commit, commit.epoch, &self.retention, token).await)
     }
 
-    /// Frees what removed checkpoints left, now and then, unless somebody else does.
+    /// Frees what others left behind, now and then, unless somebody else does.
     fn collect_sometimes(&self) {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % COLLECT_EVERY == COLLECT_EVERY - 1 {
-            let collected = self.write(async |session, _| blobs::collect(session, false).await);
-            if let Err(error) = collected {
-                tracing::warn!(%error, "what removed checkpoints left was not freed; the next commits will try again");
-            }
+        if random() % COLLECT_ONE_IN != 0 {
+            return;
+        }
+        let collected = self.write(async |session, _| {
+            documents::forget_old(session).await?;
+            blobs::collect(session, false).await
+        });
+        if let Err(error) = collected {
+            tracing::warn!(%error, "what removed checkpoints left was not freed; the next writes will try again");
+        }
+    }
+}
+
+/// From the kernel: not the same twice, also in two clones of one virtual machine.
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    match std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)) {
+        Ok(()) => u128::from_ne_bytes(bytes),
+        // A system without it: the clock and keys of this process must do.
+        Err(_) => {
+            u128::from(RandomState::new().hash_one(std::time::SystemTime::now())) << 64 | u128::from(std::process::id())
         }
     }
 }
@@ -209,7 +224,9 @@ impl Store for PostgresStore {
     }
 
     fn put(&self, put: &Put) -> Result<bool, StoreError> {
-        self.write(async |session, token| documents::put(session, put, token).await)
+        let put = self.write(async |session, token| documents::put(session, put, token).await)?;
+        self.collect_sometimes();
+        Ok(put)
     }
 
     fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {
@@ -224,6 +241,9 @@ impl Store for PostgresStore {
             && let Err(error) = self.write(async |session, _| documents::drop_taken(session, &token).await)
         {
             tracing::warn!(%error, "removed documents still take space");
+        }
+        if !taken.is_empty() {
+            self.collect_sometimes();
         }
         Ok(taken)
     }

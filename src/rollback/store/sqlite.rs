@@ -7,6 +7,7 @@ mod open;
 mod query;
 mod remove;
 mod schema;
+mod seal;
 mod wait;
 mod write;
 
@@ -15,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use super::known::Known;
 use super::recent::Recent;
 use super::{
     CheckpointRecord, Claim, Commit, Document, Event, Head, Lease, Listing, NewRun, Pruned, Put, Query, Receipt,
@@ -28,6 +30,7 @@ pub struct SqliteStore {
     owner: u32,
     retention: Retention,
     recent: Recent,
+    known: Known,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -35,7 +38,14 @@ impl SqliteStore {
     /// Opens `path`, creating the file if it is not there. The folder must exist.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
         let connection = Mutex::new(Some(open::open(path)?));
-        Ok(Self { path: path.to_owned(), owner: std::process::id(), retention, recent: Recent::default(), connection })
+        Ok(Self {
+            path: path.to_owned(),
+            owner: std::process::id(),
+            retention,
+            recent: Recent::default(),
+            known: Known::default(),
+            connection,
+        })
     }
 
     /// Runs `work` in one transaction that takes the write lock at once, so that two writers queue up instead of
@@ -76,14 +86,22 @@ impl Store for SqliteStore {
 
     fn begin(&self, run: &NewRun, first: Commit, claim: Option<&Claim>) -> Result<(i64, Receipt), StoreError> {
         self.recent.cut(&run.thread_id, first.state.as_deref())?;
-        self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention))
-            .inspect(|_| failpoint::pass("commit.after"))
+        let state = first.state.clone().unwrap_or_default();
+        let begun = {
+            let known = self.known.addresses();
+            self.write(|transaction| write::begin(transaction, run, first, claim, &self.retention, &known))?
+        };
+        failpoint::pass("commit.after");
+        self.known.add(&state)?;
+        Ok(begun)
     }
 
     fn adopt(&self, thread_id: &str, claim: Option<&Claim>) -> Result<Head, StoreError> {
         self.write(|transaction| {
             lease::check(transaction, thread_id, claim)?;
-            transaction.execute("UPDATE threads SET epoch = epoch + 1 WHERE thread_id = ?1", [thread_id])?;
+            if let Some(thread) = seal::Thread::find(transaction, thread_id)? {
+                seal::Thread { epoch: thread.epoch + 1, ..thread }.write(transaction, thread_id)?;
+            }
             lease::record(transaction, thread_id, claim)?;
             query::head(transaction, thread_id)
         })
@@ -110,8 +128,13 @@ impl Store for SqliteStore {
 
     fn commit(&self, commit: &Commit) -> Result<Receipt, StoreError> {
         self.recent.cut(&commit.thread_id, commit.state.as_deref())?;
-        self.write(|transaction| write::commit(transaction, commit, &self.retention))
-            .inspect(|_| failpoint::pass("commit.after"))
+        let receipt = {
+            let known = self.known.addresses();
+            self.write(|transaction| write::commit(transaction, commit, &self.retention, &known))?
+        };
+        failpoint::pass("commit.after");
+        self.known.add(commit.state.as_deref().unwrap_or_default())?;
+        Ok(receipt)
     }
 
     fn head(&self, thread_id: &str) -> Result<Head, StoreError> {
@@ -149,7 +172,8 @@ impl Store for SqliteStore {
     }
 
     fn put(&self, put: &Put) -> Result<bool, StoreError> {
-        self.write(|transaction| documents::put(transaction, put))
+        let known = self.known.addresses();
+        self.write(|transaction| documents::put(transaction, put, &known))
     }
 
     fn documents(&self, query: &Query) -> Result<Vec<Document>, StoreError> {

@@ -21,6 +21,8 @@ pub(super) struct Tables {
     /// Their numbers by their names.
     run_numbers: HashMap<String, u64>,
     last_run: u64,
+    /// The highest epoch of threads that are gone; nobody gets one of theirs again.
+    spent_epoch: i64,
     events: HashMap<String, Vec<Event>>,
     checkpoints: Checkpoints,
     documents: Documents,
@@ -56,7 +58,7 @@ impl Tables {
         if let (Some(claim), Some(thread)) = (claim, before) {
             claim.check(&run.thread_id, thread.lease.as_ref().map(|(lease, _)| lease), now)?;
         }
-        let epoch = before.map_or(0, |thread| thread.epoch) + 1;
+        let epoch = before.map_or(self.spent_epoch, |thread| thread.epoch) + 1;
         let lease = claim.map(|claim| lease_of(claim, epoch, now));
         let thread = Thread { epoch, run_id: run.run_id.clone(), checkpoint: None, lease };
         self.threads.insert(run.thread_id.clone(), thread);
@@ -190,8 +192,10 @@ impl Tables {
         if let Some(number) = self.run_numbers.remove(&run.run_id) {
             self.runs.remove(&number);
         }
-        if self.threads.get(&run.thread_id).is_some_and(|thread| thread.run_id == run.run_id) {
-            self.threads.remove(&run.thread_id);
+        if self.threads.get(&run.thread_id).is_some_and(|thread| thread.run_id == run.run_id)
+            && let Some(gone) = self.threads.remove(&run.thread_id)
+        {
+            self.spent_epoch = self.spent_epoch.max(gone.epoch);
         }
         self.events.remove(&run.run_id);
         Pruned { runs: 1, ..self.checkpoints.drop_run(&run.thread_id, &run.run_id, &mut self.parts) }

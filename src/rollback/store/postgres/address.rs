@@ -39,6 +39,15 @@ pub(super) fn parse(url: &str) -> Result<Address, String> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some((name @ ("sslmode" | "sslrootcert" | "sslcert" | "sslkey"), value)) => own.push((name, decode(value))),
+            // What libpq knows and what changes nothing here: text is UTF-8, GSSAPI is not spoken, SNI is sent.
+            Some(
+                ("gssencmode", "disable" | "prefer")
+                | ("sslsni", "1")
+                | ("client_encoding" | "fallback_application_name", _),
+            ) => {}
+            Some(("channel_binding", "require")) => {
+                return Err("channel_binding=require is not spoken; take it out of the address, and give sslmode=verify-full with sslrootcert=system, which proves the server by its certificate".into());
+            }
             _ => rest.push(pair),
         }
     }
@@ -144,12 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn options_of_libpq_that_change_nothing_are_taken() {
+        let query =
+            "?gssencmode=prefer&sslsni=1&client_encoding=utf8&fallback_application_name=x&channel_binding=prefer";
+        assert!(parse(&format!("postgresql://u@h/d{query}")).is_ok());
+        let refused = parse("postgresql://u@h/d?channel_binding=require").err().unwrap();
+        assert!(refused.contains("take it out of the address"), "{refused}");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_password() {
         for url in [
             "host=localhost password=secret",
             "postgresql://u:secret@h/d?sslmode=maybe",
             "postgresql://u:secret@h/d?sslcert=x",
             "postgresql://u:secret@h:port/d",
+            "postgresql://u:secret@h/d?sslmode=require&channel_binding=require",
         ] {
             let error = parse(url).err().unwrap();
             assert!(!error.contains("secret"), "{error}");

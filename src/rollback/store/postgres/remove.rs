@@ -63,6 +63,10 @@ async fn drop_run(session: &Session, run_id: &str) -> Result<Pruned, Failure> {
     let own = session.rows("SELECT checkpoint_id FROM checkpoints WHERE run_id = $1", typed![run_id => TEXT]).await?;
     let own: Vec<i64> = own.iter().map(|row| row.get(0)).collect();
     let pruned = drop_checkpoints(session, &own).await?;
+    // The thread's next run must not get an epoch that a stale writer of this one still names.
+    let sql = "INSERT INTO hagane_meta(key, value) SELECT 'epoch', epoch FROM threads WHERE run_id = $1
+         ON CONFLICT (key) DO UPDATE SET value = greatest(hagane_meta.value, excluded.value)";
+    session.run(sql, typed![run_id => TEXT]).await?;
     for table in ["events", "threads", "runs"] {
         session.run(&format!("DELETE FROM {table} WHERE run_id = $1"), typed![run_id => TEXT]).await?;
     }

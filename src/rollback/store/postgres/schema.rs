@@ -3,8 +3,14 @@
 use super::session::{Session, typed};
 use super::{Failure, StoreError, routine};
 
-/// The layout of tables that this version writes; the same number as the file's.
-pub(super) const SCHEMA: i64 = 2;
+/// The layout of tables that this version writes.
+pub(super) const SCHEMA: i64 = 3;
+
+/// The writes of documents that happened, by their tokens, for those whose answer was lost.
+const WRITES: &str = "
+CREATE TABLE writes(token text PRIMARY KEY, at bigint NOT NULL, put boolean NOT NULL);
+CREATE INDEX writes_at ON writes(at);
+";
 
 /// `garbage` holds roots that lost a reference; whoever frees them has everything to itself.
 const TABLES: &str = "
@@ -49,7 +55,7 @@ CREATE TABLE documents(
 CREATE UNIQUE INDEX documents_name ON documents(collection, thread_id, key) WHERE taken IS NULL;
 CREATE INDEX documents_thread ON documents(collection, thread_id, seq);
 CREATE INDEX documents_taken ON documents(taken) WHERE taken IS NOT NULL;
-INSERT INTO hagane_meta VALUES ('schema', 2);
+INSERT INTO hagane_meta VALUES ('schema', 3);
 ";
 
 /// Makes the tables, or finds out that they are of a version that can be used.
@@ -68,6 +74,7 @@ pub(super) async fn prepare(session: &Session, schema: &str) -> Result<(), Failu
             session.batch(&format!("CREATE SCHEMA \"{schema}\"")).await?;
         }
         session.batch(TABLES).await?;
+        session.batch(WRITES).await?;
         session.batch(routine::CREATE).await?;
         tracing::info!(schema, "tables of the checkpoint store created");
         return Ok(());
@@ -75,6 +82,12 @@ pub(super) async fn prepare(session: &Session, schema: &str) -> Result<(), Failu
     let found = session.row("SELECT value FROM hagane_meta WHERE key = 'schema'", &[]).await?;
     match found.map(|row| row.get::<_, i64>(0)) {
         Some(SCHEMA) => add_routine(session, schema).await,
+        Some(2) => {
+            session.batch(WRITES).await?;
+            session.batch("UPDATE hagane_meta SET value = 3 WHERE key = 'schema'").await?;
+            tracing::info!(schema, "tables of the previous format upgraded");
+            add_routine(session, schema).await
+        }
         Some(found) if found > SCHEMA => Err(Failure::Newer(found)),
         Some(found) => Err(Failure::Corrupt(format!("format {found} never existed"))),
         None => Err(StoreError::Corrupt { place: schema.to_owned(), reason: "it has no format".into() }.into()),

@@ -1,11 +1,10 @@
 //! One transaction, again and again until it is done, fails for good, or the budget of time is spent.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::session::{self, Session};
-use super::{Open, PostgresStore, Process, StoreError, address, failure, schema};
+use super::{Open, PostgresStore, StoreError, address, failure, schema};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -85,10 +84,7 @@ impl PostgresStore {
 
     /// A name for one write that no other write has.
     pub(super) fn token(&self) -> String {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let Process { host, boot, pid, started } = Process::own();
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        blake3::hash(format!("{host} {boot} {pid} {started} {count}").as_bytes()).to_hex()[..32].to_owned()
+        format!("{:032x}", super::random())
     }
 }
 

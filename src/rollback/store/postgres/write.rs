@@ -27,7 +27,8 @@ pub(super) async fn begin(
         run.run_id => TEXT, run.thread_id => TEXT, run.pipeline => TEXT, run.version => TEXT, run.at => INT8
     ];
     session.run(sql, parameters).await?;
-    let sql = "INSERT INTO threads(thread_id, epoch, run_id) VALUES ($1, 1, $2)
+    let sql = "INSERT INTO threads(thread_id, epoch, run_id)
+         VALUES ($1, 1 + coalesce((SELECT value FROM hagane_meta WHERE key = 'epoch'), 0), $2)
          ON CONFLICT (thread_id) DO UPDATE SET epoch = threads.epoch + 1, run_id = $2, checkpoint_id = NULL
          RETURNING epoch";
     let row = session.row(sql, typed![run.thread_id => TEXT, run.run_id => TEXT]).await?;

@@ -1,6 +1,6 @@
 //! Parts of snapshots in the file, each counted by how many places name it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -11,6 +11,8 @@ use crate::rollback::snapshot::{self, Address, Blob, Packer, Part};
 /// Puts the parts of several values and counts who names them.
 pub(super) struct Adder<'a> {
     transaction: &'a Transaction<'a>,
+    /// Parts that this process knows to be good if they are there.
+    good: &'a HashSet<Address>,
     packer: Packer,
     /// How many references more each part has; written once, at the end.
     references: HashMap<i64, i64>,
@@ -19,12 +21,13 @@ pub(super) struct Adder<'a> {
 }
 
 impl<'a> Adder<'a> {
-    pub(super) fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self { transaction, packer: Packer::new(), references: HashMap::new(), bytes: 0 }
+    pub(super) fn new(transaction: &'a Transaction<'a>, good: &'a HashSet<Address>) -> Self {
+        Self { transaction, good, packer: Packer::new(), references: HashMap::new(), bytes: 0 }
     }
 
     /// Puts what is not there yet of a value and counts one more reference to its root, whose number it returns.
-    /// Nothing below a part that is there is looked at: what names its children keeps them.
+    /// Nothing below a part that is known to be good is looked at: what names its children keeps them. Another that is
+    /// there is read before it is relied on, and written anew if it is damaged.
     pub(super) fn add(&mut self, blob: &Blob) -> Result<i64, Failure> {
         let parts = blob.parts().map_err(super::StoreError::from)?;
         let known: HashMap<&Address, &Arc<Part>> = parts.iter().map(|part| (part.address(), part)).collect();
@@ -36,6 +39,11 @@ impl<'a> Adder<'a> {
             }
             if let Some(number) = find(self.transaction, &address)? {
                 numbers.insert(address, number);
+                if !self.good.contains(&address) {
+                    let part = *known.get(&address).ok_or_else(|| missing(&address))?;
+                    self.mend(number, part)?;
+                    waiting.extend(part.children().iter().map(|child| child.address));
+                }
                 continue;
             }
             let part = *known.get(&address).ok_or_else(|| missing(&address))?;
@@ -50,6 +58,19 @@ impl<'a> Adder<'a> {
         let number = *numbers.get(&root).ok_or_else(|| missing(&root))?;
         *self.references.entry(number).or_default() += 1;
         Ok(number)
+    }
+
+    /// Reads a part that another process wrote; what is there is replaced if it is not the part.
+    fn mend(&mut self, number: i64, part: &Part) -> Result<(), Failure> {
+        let mut read = self.transaction.prepare_cached("SELECT stored FROM blobs WHERE blob = ?1")?;
+        let stored: Vec<u8> = read.query_row([number], |row| row.get(0))?;
+        if !snapshot::is_part(&stored, part.address()) {
+            tracing::warn!("a damaged part of a state was written anew");
+            let stored = self.packer.pack(part);
+            let mut write = self.transaction.prepare_cached("UPDATE blobs SET stored = ?2 WHERE blob = ?1")?;
+            write.execute(params![number, stored])?;
+        }
+        Ok(())
     }
 
     fn insert(&mut self, part: &Part) -> Result<i64, Failure> {

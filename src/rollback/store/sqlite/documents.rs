@@ -1,26 +1,29 @@
 //! Documents: values beside runs.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::blobs::{self, Adder};
 use super::{Failure, lease};
+use crate::rollback::snapshot::Address;
 use crate::rollback::store::{Document, Put, Query};
 
-pub(super) fn put(transaction: &Transaction<'_>, put: &Put) -> Result<bool, Failure> {
+pub(super) fn put(transaction: &Transaction<'_>, put: &Put, known: &HashSet<Address>) -> Result<bool, Failure> {
     if let Some(epoch) = put.epoch {
         lease::held(transaction, &put.thread_id, epoch)?;
     }
     let name = params![put.collection, put.thread_id, put.key];
     let mut find = transaction
         .prepare_cached("SELECT seq, blob FROM documents WHERE collection = ?1 AND thread_id = ?2 AND key = ?3")?;
-    let known: Option<(i64, i64)> = find.query_row(name, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    if put.once && known.is_some() {
+    let there: Option<(i64, i64)> = find.query_row(name, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if put.once && there.is_some() {
         return Ok(false);
     }
-    let mut adder = Adder::new(transaction);
+    let mut adder = Adder::new(transaction, known);
     let blob = adder.add(&put.body)?;
     adder.finish()?;
-    if let Some((seq, blob)) = known {
+    if let Some((seq, blob)) = there {
         drop_document(transaction, seq, blob)?;
     }
     transaction

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::seal::Thread;
 use super::{Failure, StoreError};
 use crate::rollback::store::{Claim, Lease, OnConflict, Process};
 
@@ -65,8 +66,7 @@ pub(super) fn prolong(transaction: &Transaction<'_>, thread_id: &str, running: b
 
 /// Proves the epoch alone, for writes that name no run.
 pub(super) fn held(transaction: &Transaction<'_>, thread_id: &str, epoch: i64) -> Result<(), Failure> {
-    let mut find = transaction.prepare_cached("SELECT epoch FROM threads WHERE thread_id = ?1")?;
-    let found: Option<i64> = find.query_row([thread_id], |row| row.get(0)).optional()?;
+    let found = Thread::find(transaction, thread_id)?.map(|thread| thread.epoch);
     if found == Some(epoch) { Ok(()) } else { Err(StoreError::LeaseLost(thread_id.to_owned()).into()) }
 }
 

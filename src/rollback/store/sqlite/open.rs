@@ -11,7 +11,7 @@ use super::{Failure, StoreError, at, wait};
 enum Found {
     Nothing,
     Current,
-    Previous,
+    Older(i64),
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -64,7 +64,7 @@ fn inspect(connection: &Connection, path: &Path) -> Result<Found, Failure> {
             Err(StoreError::Newer { place: path.display().to_string(), found, known: SCHEMA }.into())
         }
         SCHEMA => Ok(Found::Current),
-        1 => Ok(Found::Previous),
+        found @ (1 | 2) => Ok(Found::Older(found)),
         found => Err(Failure::Corrupt(format!("format {found} never existed"))),
     }
 }
@@ -79,9 +79,9 @@ fn make_current(connection: &mut Connection, path: &Path) -> Result<(), Failure>
     match inspect(&transaction, path)? {
         Found::Current => {}
         Found::Nothing => schema::create(&transaction)?,
-        Found::Previous => {
-            schema::upgrade(&transaction)?;
-            tracing::info!(path = %path.display(), "checkpoint store of the previous format upgraded");
+        Found::Older(found) => {
+            schema::upgrade(&transaction, found)?;
+            tracing::info!(path = %path.display(), format = found, "checkpoint store of an older format upgraded");
         }
     }
     Ok(transaction.commit()?)

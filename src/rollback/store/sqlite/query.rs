@@ -3,19 +3,16 @@
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::schema::SCHEMA;
+use super::seal::{self, Seal, Sealing, Thread};
 use super::{Event, Failure, Head, RunRecord, StateBlobs, blobs};
 use crate::rollback::snapshot::{Address, Blob};
-use crate::rollback::store::{CheckpointRecord, Listing, Usage};
+use crate::rollback::store::{CheckpointRecord, Listing, Status, Usage};
 
-const RUN: &str = "run_id, thread_id, pipeline, version, status, started_at, updated_at, format";
+const RUN: &str = "run_id, thread_id, pipeline, version, status, started_at, updated_at, format, seal, status_seal";
 
 pub(super) fn head(transaction: &Transaction<'_>, thread_id: &str) -> Result<Head, Failure> {
-    let thread = transaction
-        .query_row("SELECT epoch, run_id, checkpoint_id FROM threads WHERE thread_id = ?1", [thread_id], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?))
-        })
-        .optional()?;
-    let (epoch, run_id, checkpoint) = thread.ok_or_else(|| Failure::unknown("thread", thread_id))?;
+    let thread = Thread::find(transaction, thread_id)?.ok_or_else(|| Failure::unknown("thread", thread_id))?;
+    let Thread { epoch, run_id, checkpoint } = thread;
     let sql = format!("SELECT {RUN} FROM runs WHERE run_id = ?1");
     let run = transaction.query_row(&sql, [&run_id], |row| Ok(run_record(row))).optional()?;
     let run = run.ok_or_else(|| Failure::Corrupt(format!("run {run_id:?} of thread {thread_id:?} is missing")))??;
@@ -25,10 +22,18 @@ pub(super) fn head(transaction: &Transaction<'_>, thread_id: &str) -> Result<Hea
 }
 
 pub(super) fn load(transaction: &Transaction<'_>, checkpoint: i64) -> Result<StateBlobs, Failure> {
-    let format = transaction
-        .query_row("SELECT format FROM checkpoints WHERE checkpoint_id = ?1", [checkpoint], |row| row.get(0))
-        .optional()?;
-    known_format(format.ok_or_else(|| Failure::unknown("checkpoint", checkpoint))?)?;
+    let sql = "SELECT run_id, label, at, thread_id, size, format, seal FROM checkpoints WHERE checkpoint_id = ?1";
+    let row = transaction.query_row(sql, [checkpoint], |row| {
+        let start = Sealing::of("checkpoints").number(checkpoint);
+        let texts = (row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(3)?);
+        let sealing = start.text(&texts.0).text(&texts.1).number(row.get(2)?).text(&texts.2).number(row.get(4)?);
+        Ok((row.get(5)?, row.get::<_, Option<Seal>>(6)?, sealing))
+    });
+    let (format, found, mut sealing) = row.optional()?.ok_or_else(|| Failure::unknown("checkpoint", checkpoint))?;
+    known_format(format)?;
+    if format == SCHEMA && found.is_none() {
+        return Err(Failure::Corrupt(format!("checkpoint {checkpoint} has no checksum")));
+    }
     let mut statement =
         transaction.prepare_cached("SELECT key, blob FROM manifest WHERE checkpoint_id = ?1 ORDER BY position")?;
     let mut rows = statement.query([checkpoint])?;
@@ -37,8 +42,10 @@ pub(super) fn load(transaction: &Transaction<'_>, checkpoint: i64) -> Result<Sta
         let key: String = row.get(0)?;
         let blob = blobs::load(transaction, row.get(1)?)?;
         let blob = blob.ok_or_else(|| Failure::Corrupt(format!("the content of {key:?} is missing")))?;
+        sealing = sealing.text(&key).address(&blob.address());
         state.push((key, blob));
     }
+    seal::check(found, || sealing.seal(), || format!("what makes up checkpoint {checkpoint}"))?;
     Ok(state)
 }
 
@@ -69,7 +76,7 @@ pub(super) fn runs(transaction: &Transaction<'_>, limit: u32) -> Result<Vec<RunR
 fn run_record(row: &Row<'_>) -> Result<RunRecord, Failure> {
     known_format(row.get(7)?)?;
     let status: String = row.get(4)?;
-    Ok(RunRecord {
+    let record = RunRecord {
         run_id: row.get(0)?,
         thread_id: row.get(1)?,
         pipeline: row.get(2)?,
@@ -77,7 +84,23 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Failure> {
         status: status.parse().map_err(|_| Failure::Corrupt(format!("{status:?} is no status")))?,
         started_at: row.get(5)?,
         updated_at: row.get(6)?,
-    })
+    };
+    let what = || format!("the row of run {:?}", record.run_id);
+    let origin =
+        || origin_seal(&record.run_id, &record.thread_id, &record.pipeline, &record.version, record.started_at);
+    seal::check(row.get(8)?, origin, what)?;
+    seal::check(row.get(9)?, || status_seal(&record.run_id, record.status, record.updated_at), what)?;
+    Ok(record)
+}
+
+/// Over what stays as it is from a run's beginning.
+pub(super) fn origin_seal(run_id: &str, thread_id: &str, pipeline: &str, version: &str, started_at: i64) -> Seal {
+    Sealing::of("runs").text(run_id).text(thread_id).text(pipeline).text(version).number(started_at).seal()
+}
+
+/// Over what each commit changes.
+pub(super) fn status_seal(run_id: &str, status: Status, updated_at: i64) -> Seal {
+    Sealing::of("status").text(run_id).text(status.as_str()).number(updated_at).seal()
 }
 
 pub(super) fn checkpoints(transaction: &Transaction<'_>, listing: &Listing) -> Result<Vec<CheckpointRecord>, Failure> {

@@ -75,6 +75,9 @@ fn drop_run(transaction: &Transaction<'_>, run_id: &str) -> Result<Pruned, Failu
     let own: Vec<i64> = own.query_map([run_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let pruned = drop_checkpoints(transaction, &own)?;
     for sql in [
+        // The thread's next run must not get an epoch that a stale writer of this one still names.
+        "INSERT INTO hagane_meta(key, value) SELECT 'epoch', epoch FROM threads WHERE run_id = ?1
+         ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
         "DELETE FROM events WHERE run_id = ?1",
         "DELETE FROM threads WHERE run_id = ?1",
         "DELETE FROM runs WHERE run_id = ?1",

@@ -5,25 +5,26 @@ use rusqlite::Transaction;
 use super::Failure;
 
 /// The layout of tables that this version writes.
-pub(super) const SCHEMA: i64 = 2;
+pub(super) const SCHEMA: i64 = 3;
 
 /// `counts` stands beside `blobs` because it is written often and is small: its rows share few pages.
 const TABLES: &str = "
 CREATE TABLE hagane_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE threads(
     thread_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL, run_id TEXT NOT NULL, checkpoint_id INTEGER,
-    owner TEXT, lasting INTEGER, expires_at INTEGER, host TEXT, boot TEXT, pid INTEGER, started INTEGER
+    owner TEXT, lasting INTEGER, expires_at INTEGER, host TEXT, boot TEXT, pid INTEGER, started INTEGER,
+    seal BLOB
 ) WITHOUT ROWID;
 CREATE TABLE runs(
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, thread_id TEXT NOT NULL, pipeline TEXT NOT NULL,
     version TEXT NOT NULL, status TEXT NOT NULL, started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-    format INTEGER NOT NULL DEFAULT 2
+    format INTEGER NOT NULL DEFAULT 2, seal BLOB, status_seal BLOB
 );
 CREATE INDEX runs_started ON runs(started_at);
 CREATE TABLE checkpoints(
     checkpoint_id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, label TEXT NOT NULL, at INTEGER NOT NULL,
     thread_id TEXT NOT NULL, superseded INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL,
-    format INTEGER NOT NULL DEFAULT 2
+    format INTEGER NOT NULL DEFAULT 2, seal BLOB
 );
 CREATE INDEX checkpoints_thread ON checkpoints(thread_id);
 CREATE TABLE manifest(
@@ -41,7 +42,7 @@ CREATE TABLE documents(
     at INTEGER NOT NULL, blob INTEGER NOT NULL, UNIQUE (collection, thread_id, key)
 );
 CREATE INDEX documents_thread ON documents(collection, thread_id, seq);
-INSERT INTO hagane_meta VALUES ('schema', 2);
+INSERT INTO hagane_meta VALUES ('schema', 3);
 ";
 
 /// Format 1 kept each value in one blob under its address, had no leases and no documents.
@@ -60,14 +61,27 @@ INSERT INTO manifest SELECT checkpoint_id, position, key, blob FROM old_manifest
 INSERT INTO counts SELECT blob, (SELECT count(*) FROM manifest WHERE manifest.blob = blobs.blob) FROM blobs;
 INSERT INTO events SELECT * FROM old_events;
 ";
+
+/// Format 2 had no checksums over rows; its rows stay without.
+const FROM_2: &str = "
+ALTER TABLE threads ADD COLUMN seal BLOB;
+ALTER TABLE runs ADD COLUMN seal BLOB;
+ALTER TABLE runs ADD COLUMN status_seal BLOB;
+ALTER TABLE checkpoints ADD COLUMN seal BLOB;
+UPDATE hagane_meta SET value = 3 WHERE key = 'schema';
+";
+
 const OLD: [&str; 6] = ["threads", "runs", "checkpoints", "manifest", "blobs", "events"];
 
 pub(super) fn create(transaction: &Transaction<'_>) -> Result<(), Failure> {
     Ok(transaction.execute_batch(TABLES)?)
 }
 
-/// Brings a file of the format before this one up to date, all in one transaction.
-pub(super) fn upgrade(transaction: &Transaction<'_>) -> Result<(), Failure> {
+/// Brings a file of an older format up to date, all in one transaction.
+pub(super) fn upgrade(transaction: &Transaction<'_>, from: i64) -> Result<(), Failure> {
+    if from == 2 {
+        return Ok(transaction.execute_batch(FROM_2)?);
+    }
     for table in OLD {
         transaction.execute_batch(&format!("ALTER TABLE {table} RENAME TO old_{table}"))?;
     }

@@ -1,10 +1,13 @@
 //! The transactions that begin, take over and continue a run.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::blobs::Adder;
-use super::{Commit, Failure, NewRun, Receipt, Retention, StoreError, lease, remove};
-use crate::rollback::snapshot::Blob;
+use super::seal::{Sealing, Thread};
+use super::{Commit, Failure, NewRun, Receipt, Retention, StoreError, lease, query, remove, schema};
+use crate::rollback::snapshot::{Address, Blob};
 use crate::rollback::store::failpoint;
 use crate::rollback::store::{Claim, Status};
 
@@ -14,26 +17,38 @@ pub(super) fn begin(
     first: Commit,
     claim: Option<&Claim>,
     retention: &Retention,
+    known: &HashSet<Address>,
 ) -> Result<(i64, Receipt), Failure> {
-    let known = transaction.query_row("SELECT 1 FROM runs WHERE run_id = ?1", [&run.run_id], |_| Ok(())).optional()?;
-    if known.is_some() {
+    let there = transaction.query_row("SELECT 1 FROM runs WHERE run_id = ?1", [&run.run_id], |_| Ok(())).optional()?;
+    if there.is_some() {
         return Err(Failure::Twice(run.run_id.clone()));
     }
     lease::check(transaction, &run.thread_id, claim)?;
     transaction.execute(
-        "INSERT INTO runs(run_id, thread_id, pipeline, version, status, started_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5)",
-        params![run.run_id, run.thread_id, run.pipeline, run.version, run.at],
+        "INSERT INTO runs(run_id, thread_id, pipeline, version, status, started_at, updated_at, seal)
+         VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?5, ?6)",
+        params![
+            run.run_id,
+            run.thread_id,
+            run.pipeline,
+            run.version,
+            run.at,
+            query::origin_seal(&run.run_id, &run.thread_id, &run.pipeline, &run.version, run.at)
+        ],
     )?;
+    // It is looked at before it is replaced: a damaged row must not become a good one.
+    Thread::find(transaction, &run.thread_id)?;
     let epoch = transaction.query_row(
-        "INSERT INTO threads(thread_id, epoch, run_id) VALUES (?1, 1, ?2)
+        "INSERT INTO threads(thread_id, epoch, run_id)
+         VALUES (?1, 1 + coalesce((SELECT value FROM hagane_meta WHERE key = 'epoch'), 0), ?2)
          ON CONFLICT(thread_id) DO UPDATE SET epoch = epoch + 1, run_id = ?2, checkpoint_id = NULL RETURNING epoch",
         params![run.thread_id, run.run_id],
         |row| row.get(0),
     )?;
+    Thread { epoch, run_id: run.run_id.clone(), checkpoint: None }.write(transaction, &run.thread_id)?;
     lease::record(transaction, &run.thread_id, claim)?;
     failpoint::pass("begin.started");
-    let receipt = commit(transaction, &Commit { epoch, ..first }, retention)?;
+    let receipt = commit(transaction, &Commit { epoch, ..first }, retention, known)?;
     remove::aged(transaction, retention, run.at, None, remove::BATCH)?;
     Ok((epoch, receipt))
 }
@@ -42,13 +57,16 @@ pub(super) fn commit(
     transaction: &Transaction<'_>,
     commit: &Commit,
     retention: &Retention,
+    known: &HashSet<Address>,
 ) -> Result<Receipt, Failure> {
-    hold(transaction, &commit.thread_id, &commit.run_id, commit.epoch)?;
+    let thread = hold(transaction, &commit.thread_id, &commit.run_id, commit.epoch)?;
     failpoint::pass("commit.held");
-    transaction.prepare_cached("UPDATE runs SET status = ?2, updated_at = ?3 WHERE run_id = ?1")?.execute(params![
+    let sql = "UPDATE runs SET status = ?2, updated_at = ?3, status_seal = ?4 WHERE run_id = ?1";
+    transaction.prepare_cached(sql)?.execute(params![
         commit.run_id,
         commit.status.as_str(),
-        commit.at
+        commit.at,
+        query::status_seal(&commit.run_id, commit.status, commit.at)
     ])?;
     lease::prolong(transaction, &commit.thread_id, commit.status == Status::Running)?;
     add_events(transaction, commit)?;
@@ -59,7 +77,10 @@ pub(super) fn commit(
     }
     let receipt = match &commit.state {
         Some(state) => {
-            let receipt = add_checkpoint(transaction, commit, state)?;
+            let receipt = add_checkpoint(transaction, commit, state, known)?;
+            let checkpoint = receipt.checkpoint.or(thread.checkpoint);
+            Thread { checkpoint, ..thread }.write(transaction, &commit.thread_id)?;
+            failpoint::pass("commit.manifest");
             remove::beyond_newest(transaction, &commit.thread_id, retention.keep)?;
             receipt
         }
@@ -70,10 +91,10 @@ pub(super) fn commit(
 }
 
 /// Compare-and-set: the write lock is held, so an epoch that fits now fits until the end of the transaction.
-fn hold(transaction: &Transaction<'_>, thread_id: &str, run_id: &str, epoch: i64) -> Result<(), Failure> {
-    let mut holder = transaction.prepare_cached("SELECT epoch FROM threads WHERE thread_id = ?1 AND run_id = ?2")?;
-    let holder: Option<i64> = holder.query_row(params![thread_id, run_id], |row| row.get(0)).optional()?;
-    if holder == Some(epoch) { Ok(()) } else { Err(StoreError::LeaseLost(thread_id.to_owned()).into()) }
+fn hold(transaction: &Transaction<'_>, thread_id: &str, run_id: &str, epoch: i64) -> Result<Thread, Failure> {
+    let thread = Thread::find(transaction, thread_id)?;
+    let held = thread.filter(|thread| thread.epoch == epoch && thread.run_id == run_id);
+    held.ok_or_else(|| StoreError::LeaseLost(thread_id.to_owned()).into())
 }
 
 fn add_events(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Failure> {
@@ -91,24 +112,29 @@ fn add_checkpoint(
     transaction: &Transaction<'_>,
     commit: &Commit,
     state: &[(String, Blob)],
+    known: &HashSet<Address>,
 ) -> Result<Receipt, Failure> {
     let size = crate::rollback::store::length(state).map_err(StoreError::from)?;
     let size = i64::try_from(size).unwrap_or(i64::MAX);
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO checkpoints(run_id, label, at, thread_id, size) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let checkpoint = insert.insert(params![commit.run_id, commit.label, commit.at, commit.thread_id, size])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO checkpoints(run_id, label, at, thread_id, size, format) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let checkpoint =
+        insert.insert(params![commit.run_id, commit.label, commit.at, commit.thread_id, size, schema::SCHEMA])?;
     let mut manifest = transaction
         .prepare_cached("INSERT INTO manifest(checkpoint_id, position, key, blob) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut adder = Adder::new(transaction);
+    let mut adder = Adder::new(transaction, known);
+    let start = Sealing::of("checkpoints").number(checkpoint).text(&commit.run_id).text(&commit.label);
+    let mut sealing = start.number(commit.at).text(&commit.thread_id).number(size);
     for (position, (key, blob)) in (0_i64..).zip(state) {
         let number = adder.add(blob)?;
         manifest.execute(params![checkpoint, position, key, number])?;
+        sealing = sealing.text(key).address(&blob.address());
     }
     failpoint::pass("commit.blobs");
     let bytes = adder.finish()?;
     transaction
-        .prepare_cached("UPDATE threads SET checkpoint_id = ?2 WHERE thread_id = ?1")?
-        .execute(params![commit.thread_id, checkpoint])?;
-    failpoint::pass("commit.manifest");
+        .prepare_cached("UPDATE checkpoints SET seal = ?2 WHERE checkpoint_id = ?1")?
+        .execute(params![checkpoint, sealing.seal()])?;
     Ok(Receipt { checkpoint: Some(checkpoint), bytes })
 }

@@ -1,4 +1,4 @@
-//! Which parts this process has written, so that they are not sent again. It may be wrong: the database says so then.
+//! Which parts this process has written or read and found good. It may be out of date: they may be gone.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
