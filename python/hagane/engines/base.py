@@ -160,8 +160,15 @@ class BaseEngine(ABC):
     @property
     def thread_id(self) -> str | None:
         """The thread of the run in which this is asked; outside, of the run that began last."""
+        running = self._running_thread()
+        if running is not None:
+            return running
         names = self._names.get() or self._last_names
         return None if names is None else names.thread_id
+
+    def _running_thread(self) -> str | None:
+        """The thread whose agents are asking, None where none of this engine's are."""
+        return None
 
     @property
     def _flow_id(self) -> str | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hagane.engines.config import EngineConfig, StageConfig
@@ -19,6 +22,10 @@ ERROR = 0
 VALIDATION = 1
 GATE_STAGE = 2
 REVIEW_REJECT = 3
+
+WORDS = ("PASS", "COACH", "REVISE", "REJECT")
+KNOWN = "PASS, COACH, REVISE or REJECT"
+_VERDICT = re.compile(rf"(?:\w+\.)?({'|'.join(WORDS)})")
 
 
 @dataclass(frozen=True)
@@ -146,21 +153,30 @@ class _Builder:
         return self.names.index(stage)
 
 
-def gate_stage_verdict(stage: StageConfig, output: dict[str, Any]) -> GateVerdict:
-    """Whether a gate stage lets the run go on."""
-    try:
-        passed = stage.gate_check(output) if stage.gate_check else output.get("passed", True)
-    except Exception as error:
-        return GateVerdict(stage.name, "error", f"gate_check raised {type(error).__name__}: {error}")
-    if passed:
-        return GateVerdict(stage.name, "passed")
-    return GateVerdict(stage.name, "failed", str(output.get("reason") or "gate refused"))
+async def gate_stage_verdict(stage: StageConfig, agents: int, output: dict[str, Any]) -> GateVerdict:
+    """Whether a gate stage of so many agents lets the run go on; `output` is nobody else's. Anything but true is no."""
+    check = stage.gate_check or partial(_passed, agents)
+    verdict = await QualityGate(stage.name, check).evaluate(output)
+    if verdict.outcome == "failed":
+        return GateVerdict(stage.name, "failed", str(output.get("reason") or "gate refused"))
+    return verdict
+
+
+def _passed(agents: int, output: dict[str, Any]) -> Any:
+    """What a gate stage says of itself: `passed`, which may be missing; of several agents all must say so."""
+    if agents < 2 or "passed" in output:
+        return output.get("passed", True)
+    said = [entry.get("passed", True) for entry in output.values() if isinstance(entry, Mapping)]
+    if len(said) < agents:
+        raise ValueError(f"{agents - len(said)} of its {agents} agents said nothing")
+    return next((one for one in said if one is not True), True)
 
 
 def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, GateVerdict]:
     """Read what a review stage said: PASS, COACH, REVISE or REJECT. Anything else is an error and rejects."""
-    said = output.get("verdict", output.get("overall_verdict"))
-    word = str(getattr(said, "value", said)).upper().rpartition(".")[2]
+    said = [output[name] for name in ("verdict", "overall_verdict") if output.get(name) is not None]
+    words = {_word(getattr(one, "value", one)) for one in said}
+    word = words.pop() if len(words) == 1 else None
     reason = str(output.get("reason") or output.get("feedback") or f"the review said {word}")
     if word == "PASS":
         return word, GateVerdict(stage.name, "passed")
@@ -168,5 +184,11 @@ def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, Gat
         return word, GateVerdict(stage.name, "passed", reason)
     if word in ("REVISE", "REJECT"):
         return word, GateVerdict(stage.name, "failed", reason)
-    known = "PASS, COACH, REVISE or REJECT"
-    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {said!r:.80}; use {known}")
+    shown = " and ".join(f"{one!r:.80}" for one in said) or "missing"
+    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {shown}; use {KNOWN}")
+
+
+def _word(said: Any) -> str | None:
+    """The word, also where it is written as an enum's member is shown: `Verdict.PASS`."""
+    found = _VERDICT.fullmatch(str(said).strip().upper())
+    return found.group(1) if found else None

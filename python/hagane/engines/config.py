@@ -69,7 +69,8 @@ class StageConfig:
         gate: the stage decides whether the run goes on at all.
         review: the stage judges the earlier ones: `verdict` or `overall_verdict` is PASS, COACH (goes on with advice;
             the run is partial), REVISE or REJECT.
-        gate_check: what a gate stage's output must satisfy; by default its field `passed` must not be false.
+        gate_check: what a gate stage's output must satisfy, sync or async; by default its field `passed` must not be
+            false, of each of several agents. What is neither true nor false refuses.
         retry_from: where REVISE goes back to; None for the first stage.
         parallel: run `agents` at the same time.
         interrupt_before: a person must approve before the stage runs.
@@ -96,7 +97,7 @@ class StageConfig:
     agents: list[Any] | None = None
     gate: bool = False
     review: bool = False
-    gate_check: Callable[[dict[str, Any]], bool] | None = None
+    gate_check: Callable[[dict[str, Any]], Any] | None = None
     retry_from: str | None = None
     parallel: bool = False
     interrupt_before: bool = False
@@ -121,6 +122,10 @@ class StageConfig:
             raise PipelineError(
                 f"stage {self.name!r}: a quorum of {self.on_error.least} needs parallel=True and as many agents; "
                 f"it has {many}"
+            )
+        if self.review and many > 1:
+            raise PipelineError(
+                f"stage {self.name!r}: a review by {many} agents has no verdict; give each its own stage"
             )
         if self.compensate is not None and not callable(self.compensate):
             raise PipelineError(f"stage {self.name!r}: compensate is {self.compensate!r}; give a function")

@@ -96,9 +96,9 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
 
 def _update(run: Run, ask: str, stage: str, changes: dict[str, Any]) -> None:
     if ask == "before":
-        inputs = {**run.progress.inputs, **isolate(changes)}
-        run.check_storable("inputs", inputs)
-        run.progress.change_inputs(inputs)
+        changed = {**run.progress.changes.get(stage, {}), **isolate(changes)}
+        run.check_storable("changes", {stage: changed})
+        run.progress.changes[stage] = changed
         return
     output = {**run.output, **isolate(changes)}
     run.check_storable(f"{OUTPUT_KEY}{stage}", output)

@@ -76,7 +76,7 @@ class Judge:
         invalid = await self._validate(stage.name, attempt, output)
         if invalid.failures:
             return invalid
-        special = self._special(stage, attempt, output)
+        special = await self._special(stage, attempt, output)
         if special.failures:
             return special
         gates = self._checks.by_stage.get(stage.name)
@@ -104,10 +104,11 @@ class Judge:
         complaint = feedback("validation", stage=stage, attempt=attempt, message=text, issues=typed, output=output)
         return Judgement([table.VALIDATION], fingerprint([text], output), complaint)
 
-    def _special(self, stage: Stage, attempt: int, output: Output) -> Judgement:
+    async def _special(self, stage: Stage, attempt: int, output: Output) -> Judgement:
         """Judge the output of AgentFlow's gate and review stages."""
         if stage.config.gate:
-            source, failing, verdict = "gate", table.GATE_STAGE, gate_stage_verdict(stage.config, output)
+            asked = gate_stage_verdict(stage.config, len(stage.agents), isolate(output))
+            source, failing, verdict = "gate", table.GATE_STAGE, await self._deadline.bound(asked)
         elif stage.config.review:
             word, verdict = review_verdict(stage.config, output)
             source, failing = "review", self._checks.revise[stage.name] if word == "REVISE" else table.REVIEW_REJECT

@@ -12,6 +12,7 @@ from hagane.engines.agents import agent_name, entry_point, initialize, instance_
 from hagane.engines.base import BaseEngine
 from hagane.engines.checks import Checks, Policy, build_checks
 from hagane.engines.config import EngineConfig, StageConfig, check_count
+from hagane.engines.effects import running_stage
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
@@ -84,6 +85,11 @@ class EngineParts(BaseEngine):
         if self._stage_configs:
             self._declare(self._build_checks())
         return self
+
+    def _running_thread(self) -> str | None:
+        context = running_stage()
+        ours = context is not None and self._flow is not None and context.is_of(self._flow.places)
+        return context.thread_id if context is not None and ours else None
 
     # --- AgentFlow's inheritance protocol ---
 

@@ -26,6 +26,7 @@ from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
+from hagane.engines.traces import log_failure
 from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
@@ -49,6 +50,7 @@ class Run:
         repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
+        asker: which of its several agents.
         seconds: how long its agents took.
         broken: why a fallback could not be made.
         learn: what is told accepted outputs, by stage and output.
@@ -84,6 +86,7 @@ class Run:
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
+        self.asker: str | None = None
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
@@ -176,11 +179,13 @@ class Run:
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""
+        self.ledger.close()
         report = None
         if status in ("success", "partial"):
             try:
                 report = await self.pipeline.reporter.build(self.progress)
             except Exception as error:
+                log_failure("the report", error)
                 status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
@@ -197,6 +202,7 @@ class Run:
 
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
+        self.ledger.close()
         asked = self.progress.question and is_interrupt(error)
         if isinstance(error, StoreError):
             if not isinstance(error, (LeaseHeld, LeaseLost)):
@@ -231,7 +237,12 @@ class Run:
 
     async def commit(self, status: str, label: str) -> None:
         """Write what happened."""
+        if not self.journal.may_wait:
+            await self.journal.commit(status, self.progress, self.plan, label)
+            return
+        begun = self.monotonic()
         await self.journal.commit(status, self.progress, self.plan, label)
+        self.deadline.extend(self.monotonic() - begun)  # another run's time is not this one's
 
     async def pause(self, retry: int, error: Exception) -> None:
         """Wait before retry number `retry` of something that raised `error`."""

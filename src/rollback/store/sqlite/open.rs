@@ -86,3 +86,21 @@ fn make_current(connection: &mut Connection, path: &Path) -> Result<(), Failure>
     }
     Ok(transaction.commit()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SIGKILL loses nothing that the kernel has, so no crash test can tell whether a commit reached the disk.
+    #[test]
+    fn a_commit_is_flushed_to_a_write_ahead_log_in_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.db");
+        for _ in 0..2 {
+            let connection = open(&path).unwrap();
+            let log: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            let flushing: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!((log.as_str(), flushing), ("wal", 2));
+        }
+    }
+}
