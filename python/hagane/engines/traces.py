@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import suppress
+
+from hagane.engines.trouble import told
 
 __all__ = ["log_failure", "place_of"]
 
@@ -18,8 +21,6 @@ def place_of(error: BaseException) -> str | None:
 
 def log_failure(what: str, error: BaseException) -> None:
     """Log an error of users' code with its traceback, as a warning; whoever logs may fail, which is not passed on."""
-    try:
+    with suppress(Exception):
         if _log.isEnabledFor(logging.WARNING):
-            _log.warning("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
-    except Exception:  # an error whose text cannot be made
-        _log.warning("%s: %s", what, type(error).__name__)
+            _log.warning("%s: %s", what, told(error), exc_info=error)
