@@ -108,8 +108,9 @@ def test_what_is_forgotten_is_not_given_any_more() -> None:
     assert progress.inputs_of("b") == {"x": [2], "y": 3, "a_result": {"x": [2], "y": 3}}
     progress.forget("a")
     assert progress.inputs_of("b") == {"x": 1}
-    progress.change_inputs({"x": [5]})
+    progress.changes["b"] = {"x": [5]}
     assert progress.inputs_of("b") == {"x": [5]}
+    assert progress.inputs_of("c") == {"x": 1}
 
 
 @dataclass

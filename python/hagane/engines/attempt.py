@@ -23,7 +23,8 @@ def begin_attempt(run: Run, stage: Stage, place: int) -> Awaitable[dict[str, Any
     wall, generation = run.plan.entering(place)
     context = StageContext(run.ledger, name, run.attempt, generation)
     if progress.answers:
-        context.remaining = iter(_responses(progress.answers.get(name, [])))
+        context.answers = _answers(progress.answers.get(name, []))
+    run.ledger.current = context
     work = stage.execute_in(context, progress.inputs_of(name, stage.config.review))
     return run.deadline.bound(work, None if wall is None else wall / 1000)
 
@@ -36,7 +37,7 @@ def take_failed(output: dict[str, Any], stage: Stage) -> dict[str, Any]:
     return failed if isinstance(failed, dict) else {}
 
 
-def _responses(answered: list[dict[str, Any]]) -> list[Any]:
+def _answers(answered: list[dict[str, Any]]) -> list[tuple[str | None, Any]]:
     from hagane.hitl.types import ApprovalResponse
 
-    return [ApprovalResponse(**answer["response"]) for answer in answered]
+    return [(answer.get("asked"), ApprovalResponse(**answer["response"])) for answer in answered]

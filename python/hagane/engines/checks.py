@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hagane.engines.config import EngineConfig, StageConfig
@@ -18,6 +22,10 @@ ERROR = 0
 VALIDATION = 1
 GATE_STAGE = 2
 REVIEW_REJECT = 3
+
+WORDS = ("PASS", "COACH", "REVISE", "REJECT")
+KNOWN = "PASS, COACH, REVISE or REJECT"
+_VERDICT = re.compile(rf"(?:\w+\.)?({'|'.join(WORDS)})")
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,17 @@ class _Builder:
             raise PipelineError(f"two quality gates are named {gate.name!r}; names must differ")
         retries = self.revisions if gate.max_attempts is None else gate.max_attempts - 1
         rollbacks = self.revisions if gate.max_rollbacks is None else gate.max_rollbacks
+        if inspect.iscoroutinefunction(gate.fallback) or inspect.iscoroutinefunction(
+            getattr(gate.fallback, "__call__", None)  # noqa: B004
+        ):
+            raise PipelineError(f"gate {gate.name!r}: the fallback is async; give a dict or a plain function")
         target = None if gate.rollback_to is None else self.place(gate.rollback_to, f"gate {gate.name!r}")
+        for stage in gate.stages or () if stages is None else stages:
+            if target is not None and target > self.place(stage, f"gate {gate.name!r}"):
+                raise PipelineError(
+                    f"gate {gate.name!r} of stage {stage!r} goes back to {gate.rollback_to!r}, which comes later; "
+                    "rollback_to names a stage that runs before it, or the stage itself"
+                )
         place = len(self.checks.rows)
         self.checks.rows.append((gate.name, gate.steps, target, retries, rollbacks))
         if stages is None:
@@ -116,6 +134,11 @@ class _Builder:
 
     def add_review(self, stage: StageConfig) -> None:
         target = 0 if stage.retry_from is None else self.place(stage.retry_from, f"stage {stage.name!r}")
+        if stage.retry_from is not None and target >= self.place(stage.name, ""):
+            raise PipelineError(
+                f"stage {stage.name!r} sends work back to {stage.retry_from!r}, which does not come before it; "
+                "retry_from names an earlier stage"
+            )
         self.checks.revise[stage.name] = len(self.checks.rows)
         self.checks.rows.append((stage.name, ("rollback", "reject"), target, 0, self.revisions))
 
@@ -130,21 +153,30 @@ class _Builder:
         return self.names.index(stage)
 
 
-def gate_stage_verdict(stage: StageConfig, output: dict[str, Any]) -> GateVerdict:
-    """Whether a gate stage lets the run go on."""
-    try:
-        passed = stage.gate_check(output) if stage.gate_check else output.get("passed", True)
-    except Exception as error:
-        return GateVerdict(stage.name, "error", f"gate_check raised {type(error).__name__}: {error}")
-    if passed:
-        return GateVerdict(stage.name, "passed")
-    return GateVerdict(stage.name, "failed", str(output.get("reason") or "gate refused"))
+async def gate_stage_verdict(stage: StageConfig, agents: int, output: dict[str, Any]) -> GateVerdict:
+    """Whether a gate stage of so many agents lets the run go on; `output` is nobody else's. Anything but true is no."""
+    check = stage.gate_check or partial(_passed, agents)
+    verdict = await QualityGate(stage.name, check).evaluate(output)
+    if verdict.outcome == "failed":
+        return GateVerdict(stage.name, "failed", str(output.get("reason") or "gate refused"))
+    return verdict
+
+
+def _passed(agents: int, output: dict[str, Any]) -> Any:
+    """What a gate stage says of itself: `passed`, which may be missing; of several agents all must say so."""
+    if agents < 2 or "passed" in output:
+        return output.get("passed", True)
+    said = [entry.get("passed", True) for entry in output.values() if isinstance(entry, Mapping)]
+    if len(said) < agents:
+        raise ValueError(f"{agents - len(said)} of its {agents} agents said nothing")
+    return next((one for one in said if one is not True), True)
 
 
 def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, GateVerdict]:
     """Read what a review stage said: PASS, COACH, REVISE or REJECT. Anything else is an error and rejects."""
-    said = output.get("verdict", output.get("overall_verdict"))
-    word = str(getattr(said, "value", said)).upper().rpartition(".")[2]
+    said = [output[name] for name in ("verdict", "overall_verdict") if output.get(name) is not None]
+    words = {_word(getattr(one, "value", one)) for one in said}
+    word = words.pop() if len(words) == 1 else None
     reason = str(output.get("reason") or output.get("feedback") or f"the review said {word}")
     if word == "PASS":
         return word, GateVerdict(stage.name, "passed")
@@ -152,5 +184,11 @@ def review_verdict(stage: StageConfig, output: dict[str, Any]) -> tuple[str, Gat
         return word, GateVerdict(stage.name, "passed", reason)
     if word in ("REVISE", "REJECT"):
         return word, GateVerdict(stage.name, "failed", reason)
-    known = "PASS, COACH, REVISE or REJECT"
-    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {said!r:.80}; use {known}")
+    shown = " and ".join(f"{one!r:.80}" for one in said) or "missing"
+    return "REJECT", GateVerdict(stage.name, "error", f"the review's verdict is {shown}; use {KNOWN}")
+
+
+def _word(said: Any) -> str | None:
+    """The word, also where it is written as an enum's member is shown: `Verdict.PASS`."""
+    found = _VERDICT.fullmatch(str(said).strip().upper())
+    return found.group(1) if found else None

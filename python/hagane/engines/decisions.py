@@ -32,8 +32,9 @@ def decision_on(stored: Stored, command: Any, config: HITLEngineConfig, now: flo
     late = is_late(question, now) and config.on_expiry != "accept"
     if late and config.on_expiry == "error":
         raise InterruptTimeoutError(
-            f"{LATE}: thread {stored.thread_id!r}, stage {question.get('stage')!r}; go back with RollbackController, "
-            "or start a new run"
+            f"{LATE}: thread {stored.thread_id!r}, stage {question.get('stage')!r}; "
+            "decide all the same with an engine whose HITLEngineConfig.on_expiry is 'accept', or go back with "
+            "RollbackController"
         )
     if late:
         return Decision(config.on_expiry, LATE, late=True)
@@ -83,6 +84,7 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
         progress.answers[stage] = [*progress.answers.get(stage, []), answer]
     elif decision.word == "update":
         _update(run, ask, stage, dict(decision.value))
+    run.decided = True
     run.stands_at(question.get("attempt", 1), _complaint(decision, question, run.output))
     progress.question, progress.pending = {}, {}
     if decision.word == "retry" and ask in ("agent", "before") and decision.value is not None:
@@ -95,9 +97,9 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
 
 def _update(run: Run, ask: str, stage: str, changes: dict[str, Any]) -> None:
     if ask == "before":
-        inputs = {**run.progress.inputs, **isolate(changes)}
-        run.check_storable("inputs", inputs)
-        run.progress.change_inputs(inputs)
+        changed = {**run.progress.changes.get(stage, {}), **isolate(changes)}
+        run.check_storable("changes", {stage: changed})
+        run.progress.changes[stage] = changed
         return
     output = {**run.output, **isolate(changes)}
     run.check_storable(f"{OUTPUT_KEY}{stage}", output)

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from hagane.errors import BudgetSpent, PipelineError
+from hagane.hitl.asked import asked_of
 from hagane.hitl.interrupt import given_answers
 from hagane.observability.spending import model_usage
 
 if TYPE_CHECKING:
     from hagane.engines.ledger import Ledger
-    from hagane.hitl.types import ApprovalResponse
+    from hagane.hitl.types import ApprovalResponse, InterruptPayload
 
 __all__ = ["StageContext", "current_stage"]
 
@@ -53,9 +54,12 @@ class StageContext:
         attempt: how often the stage was started, this start included.
     """
 
-    # Where `interrupt()` finds the answers to the stage's questions, in their order.
-    remaining: Iterator[ApprovalResponse] = iter(())
+    # What persons answered to the stage's agents and nobody took yet: what was asked, and the answer.
+    answers: Sequence[tuple[str | None, ApprovalResponse]] = ()
     _prefix = ""
+    _asker: str | None = None
+    # The context of the whole attempt, where this is that of one of several agents.
+    _whole: StageContext | None = None
 
     def __init__(self, ledger: Ledger, stage: str, attempt: int, generation: int) -> None:
         self.stage = stage
@@ -73,6 +77,10 @@ class StageContext:
         """The thread's name."""
         return self._ledger.thread_id
 
+    def is_of(self, places: dict[str, int]) -> bool:
+        """Whether it is a stage of the pipeline whose `places` these very ones are."""
+        return self._ledger.places is places
+
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of this stage in this run, until a rollback undid the stage."""
@@ -81,10 +89,38 @@ class StageContext:
 
     def branch(self, name: str) -> StageContext:
         """Return the same for one of several parallel agents; its effects do not mix with the others'."""
-        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
-        context.remaining = self.remaining  # the same count
+        context = self.asking_as(name)
         context._prefix = f"{name}/"
         return context
+
+    def asking_as(self, name: str) -> StageContext:
+        """Return the same for one of several agents, whose questions are its own."""
+        context = StageContext(self._ledger, self.stage, self.attempt, self._generation)
+        context._whole, context._asker = self._whole or self, name
+        return context
+
+    def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
+        """Give the answer that a person gave to this question of this agent, each once; see `interrupt()`."""
+        whole = self._whole or self
+        answers = whole.answers
+        asked = asked_of(payload, self._asker) if answers else None
+        found = next((place for place, (known, _) in enumerate(answers) if known == asked), None)
+        if found is None:
+            return None
+        whole.answers = [*answers[:found], *answers[found + 1 :]]
+        return answers[found][1]
+
+    def check(self) -> None:
+        """See that the attempt is not over.
+
+        Raises:
+            PipelineError: it is.
+        """
+        if self._ledger.current is not (self._whole or self):
+            raise PipelineError(
+                f"attempt {self.attempt} of stage {self.stage!r} is over, so nothing is done in its name: its time was "
+                "spent, it was cancelled, or its agent left this work behind when it returned; await the work instead"
+            )
 
     async def effect(self, name: str, action: Callable[[str], Any]) -> Any:
         """Do `action` unless it is recorded as done; return its result, or the recorded one.
@@ -96,7 +132,9 @@ class StageContext:
         Raises:
             SnapshotError: the result cannot be stored; the effect has happened and will be repeated.
             StoreError: the store failed; the same.
+            PipelineError: the attempt is over; the effect was not done, or if it was under way, not recorded.
         """
+        self.check()
         place = self._prefix + name
         return await self._ledger.once(self.stage, place, f"{self.idempotency_key}:{name}", action)
 
@@ -104,8 +142,9 @@ class StageContext:
         """`effect` for synchronous agents, which run in a thread of their own.
 
         Raises:
-            PipelineError: called on the event loop's own thread, where it would wait for itself.
+            PipelineError: called on the event loop's own thread, where it would wait for itself; and as `effect`.
         """
+        self.check()
         loop = self._ledger.loop
         try:
             running: Any = asyncio.get_running_loop()
@@ -165,13 +204,8 @@ class _Here:
         if (stage := current.get()) is not None:
             stage.book(tokens, cost)
 
-    @property
-    def remaining(self) -> Iterator[ApprovalResponse]:
-        return current_stage().remaining
-
-    @property
-    def thread_id(self) -> str:
-        return current_stage().thread_id
+    def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
+        return current_stage().answer(payload)
 
     @property
     def flow_id(self) -> str:

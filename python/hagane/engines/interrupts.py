@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hagane.engines.feedback import bounded
 from hagane.errors import PipelineError
+from hagane.hitl.asked import asked_of
 
 if TYPE_CHECKING:
     from hagane.hitl.types import InterruptPayload
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Decision",
     "answer_of",
+    "interrupt_in",
     "is_interrupt",
     "is_late",
     "payload_of",
@@ -33,7 +35,18 @@ KINDS = {"output": "escalation", "results": "escalation", "before": "approval", 
 
 def is_interrupt(error: BaseException) -> bool:
     """Whether this is an `InterruptSignal`, hagane's or AgentFlow's: control flow, never a failure."""
-    return any(kind.__name__ == "InterruptSignal" for kind in type(error).__mro__)
+    return interrupt_in(error) is not None
+
+
+def interrupt_in(error: BaseException) -> Any:
+    """Find the `InterruptSignal` that `error` is, or the first one of a task group's in which all are such; or None."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "InterruptSignal" in kinds:
+        return error
+    if "BaseExceptionGroup" in kinds:  # Python 3.10 has none of its own
+        found = [interrupt_in(inner) for inner in getattr(error, "exceptions", ())]
+        return found[0] if found and None not in found else None
+    return None
 
 
 @dataclass(frozen=True)
@@ -116,8 +129,8 @@ def question_of(
     }
 
 
-def question_of_agent(payload: Any, *, stage: str, now: float) -> dict[str, Any]:
-    """Make the question of what an agent asked by `interrupt()`."""
+def question_of_agent(payload: Any, *, stage: str, now: float, asker: str | None = None) -> dict[str, Any]:
+    """Make the question of what an agent asked by `interrupt()`; `asker` is which of several agents."""
     shown = payload.model_dump(mode="json") if hasattr(payload, "model_dump") else {}
     request = shown.get("request") or {}
     return {
@@ -133,6 +146,8 @@ def question_of_agent(payload: Any, *, stage: str, now: float) -> dict[str, Any]
         "asked_at": now,
         "expires_at": _seconds(request.get("expires_at")),
         "payload": shown,
+        "asked": asked_of(payload, asker),
+        "asker": asker,
     }
 
 
@@ -191,7 +206,8 @@ def answer_of(decision: Decision, question: Mapping[str, Any], *, run_id: str, t
         response = expired(payload) if decision.late else response_to(command, payload)
     except ValueError as error:
         raise PipelineError(str(error)) from error
-    return {"response": response.model_dump(mode="json"), "command": command.model_dump(mode="json")}
+    shown = {"response": response.model_dump(mode="json"), "command": command.model_dump(mode="json")}
+    return {**shown, "asked": question.get("asked"), "asker": question.get("asker")}
 
 
 def _seconds(moment: Any) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +18,7 @@ from hagane.engines.events import Event, Note, event_of, is_small, row_of
 from hagane.engines.feedback import bounded
 from hagane.engines.lease import abandon, patiently, taking
 from hagane.engines.progress import Progress
-from hagane.errors import StoreError
+from hagane.errors import PipelineError, StoreError
 from hagane.observability import standard
 
 _log = logging.getLogger("hagane.engines")
@@ -63,6 +64,7 @@ class Journal:
         self._blobs: dict[str, tuple[Any, _core.Blob]] = {}
         self._turn: asyncio.Lock | None = None
         self._status = "running"
+        self._writing = threading.Lock()
         # Called before every commit; raises where the thread is no longer this run's.
         self.fence: Callable[[], None] | None = None
         # With what right the thread is taken at the first commit, and what happens where it is held.
@@ -81,6 +83,16 @@ class Journal:
         """Keep the events of a journal of the same run that wrote before this one; they are not told again."""
         self._notes = former._notes
         self._saved = self._told = len(self._notes)
+
+    @property
+    def status(self) -> str:
+        """The status that was committed last, "running" before."""
+        return self._status
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the next commit may wait for another run of the thread to end."""
+        return self.on_conflict == "wait" and self.store is not None and self._epoch is None
 
     @property
     def last_seq(self) -> int:
@@ -218,6 +230,13 @@ class Journal:
     def _write(self, prepared: Prepared, first: int, end: int) -> None:
         if self.store is None:
             return
+        with self._writing:
+            # What outlived its run, such as an agent that did not stop when it was told to, must not bring it back.
+            if self._status != "running":
+                raise PipelineError(f"run {self.run_id!r} has stopped ({self._status}); nothing was written")
+            self._write_rows(self.store, prepared, first, end)
+
+    def _write_rows(self, store: _core.Store, prepared: Prepared, first: int, end: int) -> None:
         status, state, label = prepared
         begun = self._environment.monotonic()
         rows = [row_of(event) for event in self._events(first, end)]
@@ -228,7 +247,7 @@ class Journal:
         else:
             written = self._append(prepared, rows)
         self._status = status
-        standard.checkpoint_saved(self.store.kind, written, self._environment.monotonic() - begun)
+        standard.checkpoint_saved(store.kind, written, self._environment.monotonic() - begun)
 
     def _begin(self, rows: list[tuple[int, str, int, _core.Blob]], state: Any, label: str) -> int:
         assert self.store is not None

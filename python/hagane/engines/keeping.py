@@ -13,7 +13,7 @@ from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply
 from hagane.engines.ending import finished
 from hagane.engines.events import Event, read_history
-from hagane.engines.interrupts import Decision, is_interrupt
+from hagane.engines.interrupts import Decision
 from hagane.engines.journal import Journal
 from hagane.engines.lease import Heartbeat, abandon, claim_of, patiently, taking
 from hagane.engines.parts import EngineParts
@@ -63,8 +63,8 @@ class RunKeeping(EngineParts):
         if self._store is None:
             try:
                 yield
-            except Exception as error:
-                if is_interrupt(error):
+            except BaseException:
+                if run.progress.question:
                     await self._keep_waiting(run)
                 raise
             return
@@ -82,8 +82,8 @@ class RunKeeping(EngineParts):
         self._waiting.pop(run.journal.thread_id, None)
         try:
             return await run.complete()
-        except Exception as error:
-            if is_interrupt(error):
+        except BaseException:
+            if run.progress.question:
                 await self._keep_waiting(run)
             raise
 
@@ -195,12 +195,12 @@ class RunKeeping(EngineParts):
             run.journal.let_go()
             raise
 
-    def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
+    async def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
         """Give the last event of a run that ended once more."""
         store = self._need_store("resume")
         journal = self._journal(stored.thread_id, stored.run_id)
         told = stored.status in ("success", "partial")
-        report = self._reporter.build(stored.progress) if told else None
+        report = await self._reporter.build(stored.progress) if told else None
         last = read_history(store, stored.run_id)[-1]
         result = finished(pipeline, stored.progress, journal, stored.plan, report)
         return {**last, "replayed": True, "result": result}

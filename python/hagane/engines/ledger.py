@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hagane import _core
-from hagane.engines.effects import call_action
+from hagane.engines.effects import StageContext, call_action
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.progress import EFFECTS_KEY, Progress
@@ -24,12 +24,15 @@ class Ledger:
     def __init__(self, places: dict[str, int], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
         self.run_id = journal.run_id
         self.thread_id = journal.thread_id
-        self._places = places
+        self.places = places
         self._plan = plan
         self._progress = progress
         self._journal = journal
         self._busy: set[tuple[str, str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
+        # The attempt that is being made: what others left behind can do no effects any more.
+        self.current: StageContext | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -42,6 +45,10 @@ class Ledger:
         """Note the loop in which the run is driven."""
         self._loop = asyncio.get_running_loop()
 
+    def close(self) -> None:
+        """Record nothing any more: the run stops here, whatever its agents left behind."""
+        self._is_closed = True
+
     async def once(self, stage: str, name: str, key: str, action: Callable[[str], Any]) -> Any:
         """Do `action` and record its result, or give the recorded one; see `StageContext.effect`."""
         recorded = self._progress.effects.get(stage, {})
@@ -52,15 +59,21 @@ class Ledger:
                 f"stage {stage!r}: effect {name!r} is under way already; give effects names that differ"
             )
         self._busy.add((stage, name))
+        generation = self._plan.generation(self.places[stage])
         try:
             result = await call_action(action, key)
+            if self._is_closed or generation != self._plan.generation(self.places[stage]):
+                raise PipelineError(
+                    f"stage {stage!r}: effect {name!r} was done when the run had stopped or undone the stage; it is "
+                    f"not recorded (its idempotency key was {key!r})"
+                )
             await self._record(stage, name, result)
         finally:
             self._busy.discard((stage, name))
         return result
 
     async def _record(self, stage: str, name: str, result: Any) -> None:
-        self._plan.touched(self._places[stage])
+        self._plan.touched(self.places[stage])
         # A new dict: the journal encodes an object once.
         kept = {**self._progress.effects.get(stage, {}), name: isolate(result)}
         if self._journal.store is not None:
@@ -74,9 +87,9 @@ class Ledger:
         millionths = round(cost * MILLIONTHS)
         if tokens < 0 or millionths < 0:
             raise PipelineError(f"stage {stage!r}: {tokens} tokens and a cost of {cost} were spent; give 0 or more")
-        self._plan.used(self._places[stage], tokens=tokens, cost=millionths)
+        self._plan.used(self.places[stage], tokens=tokens, cost=millionths)
 
     def left(self, stage: str) -> tuple[int | None, float | None]:
         """Tokens and cost that the stage may still use."""
-        _, tokens, cost = self._plan.left(self._places[stage])
+        _, tokens, cost = self._plan.left(self.places[stage])
         return tokens, None if cost is None else cost / MILLIONTHS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,8 @@ from hagane import _core
 from hagane.engines.agents import agent_name, entry_point, initialize, instance_of
 from hagane.engines.base import BaseEngine
 from hagane.engines.checks import Checks, Policy, build_checks
-from hagane.engines.config import EngineConfig, StageConfig
+from hagane.engines.config import EngineConfig, StageConfig, check_count
+from hagane.engines.effects import running_stage
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
@@ -46,7 +47,16 @@ class EngineParts(BaseEngine):
     ) -> None:
         if checkpoint_store is not None and not isinstance(checkpoint_store, _core.Store):
             kind = type(checkpoint_store).__name__
-            raise PipelineError(f"checkpoint_store is {kind}; give a SqliteStore(path) or MemoryStore()")
+            hint = ""
+            if all(callable(getattr(checkpoint_store, name, None)) for name in ("save", "load_latest", "delete")):
+                hint = (
+                    "; a Checkpointer keeps runs that wait for a person: give it as "
+                    "EngineConfig(hitl=HITLEngineConfig(checkpointer=...)) beside or instead of a store"
+                )
+            raise PipelineError(
+                f"checkpoint_store is {kind}; give a SqliteStore(path), PostgresStore(url) or MemoryStore(){hint}"
+            )
+        _check_parts(config, validation_config, quality_gates, max_revisions)
         super().__init__(config, environment=environment)
         self._config.check()
         Limit(self._config.max_concurrent_agents)  # refuses a bad number now rather than in the first run
@@ -59,7 +69,7 @@ class EngineParts(BaseEngine):
         self._store = checkpoint_store
         self._stage_instances: dict[str, list[Any]] = {}
         self._flow: Pipeline | None = None
-        self._awake: set[int] = set()
+        self._awake: dict[int, Any] = {}
         self._threads = Threads()
         self._recent: OrderedDict[str, Journal] = OrderedDict()
         self._waiting: dict[str, Stored] = {}
@@ -75,6 +85,11 @@ class EngineParts(BaseEngine):
         if self._stage_configs:
             self._declare(self._build_checks())
         return self
+
+    def _running_thread(self) -> str | None:
+        context = running_stage()
+        ours = context is not None and self._flow is not None and context.is_of(self._flow.places)
+        return context.thread_id if context is not None and ours else None
 
     # --- AgentFlow's inheritance protocol ---
 
@@ -98,8 +113,9 @@ class EngineParts(BaseEngine):
             instances = [instance_of(agent) for agent in given]
             for agent in instances:
                 if id(agent) not in self._awake:
-                    self._awake.add(id(agent))
                     await initialize(agent)
+                    # Kept, so that no other object gets its id; noted only when it has worked.
+                    self._awake[id(agent)] = agent
             self._stage_instances[stage.name] = instances
 
     async def _finalize_initialization(self) -> None:
@@ -154,6 +170,10 @@ class EngineParts(BaseEngine):
 
     def _build_checks(self) -> Checks:
         names = [stage.name for stage in self._stage_configs]
+        hitl = self._config.hitl
+        asking = {*hitl.interrupt_before, *hitl.interrupt_after} if hitl.enabled else set()
+        for named in sorted(asking - set(names)):
+            raise UnknownStage(f"config.hitl names stage {named!r}; the stages are {', '.join(names)}")
         for named in sorted(self._validation_config.named_stages() - set(names)):
             raise UnknownStage(f"validation_config names stage {named!r}; the stages are {', '.join(names)}")
         return build_checks(self._stage_configs, self._quality_gates, self._config, self._max_revisions, self._policy)
@@ -178,6 +198,18 @@ class EngineParts(BaseEngine):
         return _core.fingerprint([*(stage.name for stage in self._stage_configs), "|", *checks])
 
 
+def _check_parts(config: Any, validation: Any, gates: Any, max_revisions: Any) -> None:
+    """Refuse what is no setting, before somebody trips over it in a run."""
+    for name, given, kind in (
+        ("config", config, EngineConfig),
+        ("validation_config", validation, ValidationConfig),
+        *(("quality_gates", gate, QualityGate) for gate in gates or ()),
+    ):
+        if given is not None and not isinstance(given, kind):
+            raise PipelineError(f"{name} has {type(given).__name__}; give {kind.__name__}(...)")
+    check_count("max_revisions", max_revisions, optional=False)
+
+
 def _agents_of(stage: StageConfig) -> list[Any]:
     return [agent for agent in [stage.agent, *(stage.agents or ())] if agent is not None]
 
@@ -195,7 +227,9 @@ def _check_agents(stages: list[Stage]) -> None:
             entry_point(agent, stage.name)
 
 
-def _stage_config(fields: dict[str, Any]) -> StageConfig:
+def _stage_config(fields: Any) -> StageConfig:
+    if not isinstance(fields, Mapping):
+        raise PipelineError(f"a stage is {type(fields).__name__}; give a StageConfig(...) or a dict of its fields")
     try:
         return StageConfig(**fields)
     except TypeError as error:

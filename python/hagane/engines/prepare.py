@@ -65,6 +65,8 @@ def start(run: Run, action: _core.Action, kind: str) -> Commit:
         run.progress.drop_from(run.pipeline.names, name)
     if kind == "retry":
         run.progress.feedback[name] = run.complaint
+        if run.failure is None:
+            run.progress.take_back_answers(name)
         run.journal.note("retry", **why(run, action), stage=name, attempt=run.attempt)
         standard.stage_retry(run.pipeline.name, name)
     run.journal.note_small("stage_started", {"stage": name, "attempt": run.attempt})
@@ -74,7 +76,7 @@ def start(run: Run, action: _core.Action, kind: str) -> Commit:
 def _rollback(run: Run, action: _core.Action) -> None:
     stage, origin = run.stage(action), run.pipeline.names[action.origin or 0]
     run.progress.feedback[stage.name] = run.complaint
-    run.progress.answers.pop(stage.name, None)
+    run.progress.drop_decisions(run.pipeline.names, stage.name)
     run.journal.supersede_after = run.progress.points.get(stage.name)
     to = {"stage": stage.name, "attempt": action.attempt}
     run.journal.note("rollback", **why(run, action), **to, from_stage=origin, to_stage=stage.name)
@@ -112,9 +114,15 @@ def _go_on_without(run: Run, action: _core.Action, kind: str) -> None:
 
 def _question(run: Run, action: _core.Action) -> Commit:
     stage, ask, environment = run.stage(action).name, action.ask or "output", run.pipeline.environment
+    run.ledger.close()
     now = environment.clock()
+    if run.progress.question:  # it was asked before the run was stopped
+        question = run.progress.question
+        about = {"check": "human", "gate": question.get("gate"), "reason": question["reason"]}
+        run.journal.note("escalated", **about, stage=stage, attempt=run.attempt, request=_shown(question))
+        return "escalated", f"waiting for a decision about {stage}"
     if ask == "agent":
-        question = question_of_agent(run.asked, stage=stage, now=now)
+        question = question_of_agent(run.asked, stage=stage, now=now, asker=run.asker)
     else:
         refused = run.complaint if ask in ("output", "results") else {"previous_output": run.output}
         question = question_of(
@@ -130,9 +138,12 @@ def _question(run: Run, action: _core.Action) -> Commit:
     run.progress.question = {**question, "attempt": run.attempt}
     stands = ask in ("output", "results", "after") and run.failure is None
     run.progress.pending = {"output": run.output} if stands else {}
-    shown = {key: value for key, value in question.items() if key != "payload"}
-    run.journal.note("escalated", **why(run, action), stage=stage, attempt=run.attempt, request=shown)
+    run.journal.note("escalated", **why(run, action), stage=stage, attempt=run.attempt, request=_shown(question))
     return "escalated", f"waiting for a decision about {stage}"
+
+
+def _shown(question: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in question.items() if key not in ("payload", "asked", "asker")}
 
 
 def _substitute(run: Run, action: _core.Action) -> dict[str, Any]:

@@ -11,12 +11,18 @@ from hagane.engines.feedback import FEEDBACK_KEY
 from hagane.engines.isolate import isolate
 from hagane.errors import StoreCorrupt
 
-__all__ = ["OUTPUT_KEY", "Progress"]
+__all__ = ["ANSWER_KEYS", "ASKER_KEY", "OUTPUT_KEY", "Progress"]
 
 OUTPUT_KEY = "results:"
 EFFECTS_KEY = "effects:"
 # Parts that are dicts, stored only while there is something in them.
-OPTIONAL = ("question", "pending", "answers", "notes", "points")
+OPTIONAL = ("question", "pending", "answers", "changes", "notes", "points")
+# Which of several agents asked the person whose answer is in the inputs.
+ASKER_KEY = "_hitl_agent"
+# What only the engine says; outputs and inputs of these names do not reach later stages.
+ANSWER_KEYS = ("_hitl_response", "_hitl_command", ASKER_KEY)
+
+RESERVED = (FEEDBACK_KEY, *ANSWER_KEYS)
 
 
 @dataclass
@@ -31,7 +37,8 @@ class Progress:
         effects: results of recorded effects, by stage and name.
         question: what a person is asked, while the run waits for the answer.
         pending: `output`, the output that the question is about.
-        answers: what persons answered to agents, by stage, in the order of the questions.
+        answers: what persons answered to agents, by stage, in the order of the questions, each with what was asked.
+        changes: what persons changed in the inputs of stages that they were asked about, by stage.
         notes: what is to be said of accepted stages: agents that failed, a reviewer's advice.
         points: the checkpoint before each stage that ran, by stage.
     """
@@ -44,6 +51,7 @@ class Progress:
     question: dict[str, Any] = field(default_factory=dict)
     pending: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     points: dict[str, int | None] = field(default_factory=dict)
     _layers: _core.Layers | None = field(default=None, init=False, repr=False)
@@ -98,10 +106,6 @@ class Progress:
         if self.outputs.pop(stage, None) is not None:
             self._layers = None
 
-    def change_inputs(self, inputs: dict[str, Any]) -> None:
-        """Go on with other inputs."""
-        self.inputs, self._layers = inputs, None
-
     def drop_from(self, stages: list[str], stage: str) -> None:
         """Forget the outputs of `stage` and of everything after it, and what later stages were to be told."""
         place = stages.index(stage)
@@ -111,6 +115,18 @@ class Progress:
         for later in stages[place + 1 :]:
             self.feedback.pop(later, None)
             self.answers.pop(later, None)
+            self.changes.pop(later, None)
+
+    def drop_decisions(self, stages: list[str], stage: str) -> None:
+        """Forget what persons decided about `stage` and everything after it: they decided about work that is gone."""
+        for later in stages[stages.index(stage) :]:
+            self.answers.pop(later, None)
+            self.changes.pop(later, None)
+
+    def take_back_answers(self, stage: str) -> None:
+        """Show the last answer to `stage` no more: what it led to was refused. `interrupt()` still finds it."""
+        if stage in self.answers:
+            self.answers[stage] = [{**answer, "shown": True} for answer in self.answers[stage]]
 
     def undo(self, stage: str) -> None:
         """Forget what `stage` did: it is compensated."""
@@ -121,18 +137,31 @@ class Progress:
         """Put together what `stage` is given: the inputs, and `<stage>_result` and the fields of each accepted output.
 
         Later outputs win over earlier ones and over the inputs; for a review stage the inputs win, as in AgentFlow.
+        What a person changed wins over all of them, also in the result that a changed field came from.
         """
         given = (self._layers or self._layered()).copy()
         if review:
             given.update(isolate(self.inputs))
-        if FEEDBACK_KEY in given:
-            del given[FEEDBACK_KEY]
+        if self.changes and stage in self.changes:
+            self._change(given, isolate(self.changes[stage]))
+        for reserved in RESERVED:
+            if reserved in given:
+                del given[reserved]
         if stage in self.feedback:
             given[FEEDBACK_KEY] = isolate(self.feedback[stage])
-        if self.answers and self.answers.get(stage):
+        if self.answers and self.answers.get(stage) and not self.answers[stage][-1].get("shown"):
             last = isolate(self.answers[stage][-1])
             given["_hitl_response"], given["_hitl_command"] = last["response"], last["command"]
+            if last.get("asker") is not None:
+                given[ASKER_KEY] = last["asker"]
         return given
+
+    def _change(self, given: dict[str, Any], changes: dict[str, Any]) -> None:
+        for key, value in changes.items():
+            source = next((f"{name}_result" for name, output in reversed(self.outputs.items()) if key in output), None)
+            if source is not None and source not in changes and isinstance(given.get(source), dict):
+                given[source][key] = isolate(value)
+        given.update(changes)
 
     def _layered(self) -> _core.Layers:
         self._layers = _core.Layers(self.inputs)

@@ -17,7 +17,7 @@ from hagane.engines.doing import perform, run_stage, stopped
 from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
 from hagane.engines.events import Event
-from hagane.engines.interrupts import is_interrupt
+from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
@@ -25,6 +25,8 @@ from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
+from hagane.engines.traces import log_failure
+from hagane.engines.trouble import told
 from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
@@ -48,6 +50,8 @@ class Run:
         repeated: whether that is what was wrong the time before, by `fingerprint`.
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
+        asker: which of its several agents.
+        decided: whether it goes on with a person's decision.
         seconds: how long its agents took.
         broken: why a fallback could not be made.
         learn: what is told accepted outputs, by stage and output.
@@ -83,6 +87,8 @@ class Run:
         self.fingerprint: str | None = None
         self.failure: Exception | None = None
         self.asked: Any = None
+        self.asker: str | None = None
+        self.decided = False
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
@@ -107,10 +113,10 @@ class Run:
                     await self.commit(*commit)
                     committed(self, following, kind)
                 for event in self.journal.drain():
-                    yield event
+                    yield self._told(event)
                 following = await perform(self, following, kind)
             for event in self.journal.drain():
-                yield {**event, "result": self.result} if event["type"] == "run_completed" else event
+                yield self._told(event)
         except BaseException as error:
             if isinstance(error, LeaseLost):
                 yield self.journal.unstored("lease_lost", reason=str(error))
@@ -118,6 +124,14 @@ class Run:
             raise
         finally:
             self.span.end()
+
+    def _told(self, event: Event) -> Event:
+        """Add what is told to listeners and not kept: the result, and an accepted output that was not taken back."""
+        if event["type"] == "run_completed":
+            return {**event, "result": self.result}
+        if event["type"] != "checkpoint" or event["stage"] not in self.progress.outputs:
+            return event
+        return {**event, "output": isolate(self.progress.outputs[event["stage"]])}
 
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
@@ -167,12 +181,14 @@ class Run:
 
     async def end(self, status: str, **ending: Any) -> None:
         """End the run with this status: make its result and its last event, and commit."""
+        self.ledger.close()
         report = None
         if status in ("success", "partial"):
             try:
-                report = self.pipeline.reporter.build(self.progress)
+                report = await self.pipeline.reporter.build(self.progress)
             except Exception as error:
-                status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
+                log_failure("the report", error)
+                status, ending = "failed", {"reason": f"the report failed: {told(error)}"}
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
         self.span.set({"hagane.run.status": status})
@@ -188,13 +204,28 @@ class Run:
 
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
-        asked = self.progress.question and is_interrupt(error)
+        self.ledger.close()
         if isinstance(error, StoreError):
             if not isinstance(error, (LeaseHeld, LeaseLost)):
                 self.journal.abandon()
-        elif not asked:
+        elif self.progress.question:
+            self._keep_question()
+        elif self.decided and self.journal.store is not None and self.journal.checkpoint is None:
+            # Nothing came of the decision yet: the run waits for it as before.
+            self.journal.let_go()
+        else:
             self._interrupted(error)
         self.span.fail(error if isinstance(error, Exception) else "cancelled")
+
+    def _keep_question(self) -> None:
+        """See that what a person is asked is stored, however the run was stopped while it asked."""
+        if self.journal.status == "escalated":
+            return
+        try:
+            self.journal.commit_now("escalated", self.progress, self.plan, "waiting for a decision")
+        except Exception as failure:
+            _log.warning("run %s could not record its question: %s", self.journal.run_id, failure)
+            self.journal.let_go()
 
     def _interrupted(self, error: BaseException) -> None:
         """Leave a record that the run can go on from. A store that fails here must not hide why the run stopped."""
@@ -202,7 +233,7 @@ class Run:
         if self.result is not None:
             return
         try:
-            self.journal.note("run_completed", status=status, reason=f"{type(error).__name__}: {error}")
+            self.journal.note("run_completed", status=status, reason=told(error))
             self.progress.ending = {"status": status, "reason": type(error).__name__}
             self.journal.commit_now(status, self.progress, self.plan, f"ended: {status}")
         except Exception as failure:
@@ -222,14 +253,22 @@ class Run:
 
     async def commit(self, status: str, label: str) -> None:
         """Write what happened."""
+        if not self.journal.may_wait:
+            await self.journal.commit(status, self.progress, self.plan, label)
+            return
+        begun = self.monotonic()
         await self.journal.commit(status, self.progress, self.plan, label)
+        self.deadline.extend(self.monotonic() - begun)  # another run's time is not this one's
 
     async def pause(self, retry: int, error: Exception) -> None:
         """Wait before retry number `retry` of something that raised `error`."""
         config, environment = self.pipeline.config, self.pipeline.environment
         asked = retry_after(error, environment.clock())
         draw = environment.random()
-        seconds = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+        drawn = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw)
+        seconds, left = max(drawn, asked or 0.0), self.deadline.left()
+        if asked is not None and left is not None and asked >= left:
+            raise OutOfTime  # asking again earlier than the service wants makes things worse
         await self.deadline.bound(_slept(environment.sleep(seconds)))
 
 

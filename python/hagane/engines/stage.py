@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane.engines.agents import Agent, as_dict
 from hagane.engines.config import Quorum, StageConfig
 from hagane.engines.effects import StageContext, current, running_stage, stand_in
-from hagane.engines.interrupts import is_interrupt
+from hagane.engines.interrupts import interrupt_in, is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
+from hagane.engines.progress import ANSWER_KEYS, ASKER_KEY
+from hagane.engines.trouble import said, told
 
 __all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
@@ -27,7 +30,7 @@ class BranchesFailed(Exception):
     errors: dict[str, Exception] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in self.errors.items())
+        told = "; ".join(f"{name}: {told(error)}" for name, error in self.errors.items())
         return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {told}"
 
 
@@ -102,12 +105,11 @@ class Stage:
         return self._counted(dict(zip(tasks, done, strict=True)))
 
     async def _branch(self, name: str, agent: Agent, inputs: dict[str, Any]) -> dict[str, Any]:
+        # In a task of its own, so nothing is taken back.
         context = running_stage()
-        token = current.set(context and context.branch(name))
-        try:
-            return isolate(await self._call(agent, isolate(inputs)))  # type: ignore[no-any-return]
-        finally:
-            current.reset(token)
+        if context is not None:
+            current.set(context.branch(name))
+        return await _asking_as(name, self._call(agent, _without_answers_to_others(name, isolate(inputs))))
 
     def _counted(self, done: dict[str, Any]) -> dict[str, Any]:
         """Keep what succeeded, if it is enough."""
@@ -121,17 +123,41 @@ class Stage:
         output = {name: end for name, end in done.items() if name not in errors}
         if errors:
             output[FAILED_KEY] = {
-                name: {"type": type(error).__name__, "message": str(error)} for name, error in errors.items()
+                name: {"type": type(error).__name__, "message": said(error)} for name, error in errors.items()
             }
         return output
 
     async def _in_turn(self, given: dict[str, Any]) -> dict[str, Any]:
         combined: dict[str, Any] = {}
-        for agent in self._known:
-            result = isolate(await self._call(agent, isolate(given)))
+        context = running_stage()
+        for number, agent in enumerate(self._known):
+            name = f"{self.name}_{number}"
+            if context is not None:
+                current.set(context.asking_as(name))
+            work = self._call(agent, _without_answers_to_others(name, isolate(given)))
+            result = await _asking_as(name, work)
             combined[_unused(agent.name, combined)] = result
             given.update(result)
         return combined
+
+
+async def _asking_as(name: str, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Await the work of one of several agents; a question of its is marked as its own."""
+    try:
+        return isolate(await work)  # type: ignore[no-any-return]
+    except Exception as error:
+        signal = interrupt_in(error)
+        if signal is not None:
+            signal.asked_by = name
+        raise
+
+
+def _without_answers_to_others(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Leave a person's answer to the agent that asked."""
+    if inputs.get(ASKER_KEY, name) != name:
+        for key in ANSWER_KEYS:
+            inputs.pop(key, None)
+    return inputs
 
 
 def _is_failure(end: BaseException) -> bool:

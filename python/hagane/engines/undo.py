@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hagane import _core
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
+from hagane.engines.traces import log_failure
+from hagane.engines.workers import in_thread
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
@@ -42,6 +44,7 @@ async def compensate(run: Run, place: int) -> _core.Action:
         except Exception as error:
             if is_interrupt(error):
                 raise
+            log_failure(f"the compensation of stage {stage.name!r}", error)
             run.journal.note("compensation_failed", stage=stage.name, attempt=number, error=_told(error))
             if number > retries or type(error).__name__ == "OutOfTime":
                 raise CompensationFailed(f"the compensation of stage {stage.name!r} failed: {_told(error)}") from error
@@ -54,12 +57,10 @@ async def compensate(run: Run, place: int) -> _core.Action:
 
 
 async def _undo(function: Any, record: dict[str, Any]) -> None:
-    import asyncio
-
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         await function(record)
         return
-    done = await asyncio.to_thread(function, record)
+    done = await in_thread(function, record)
     if inspect.isawaitable(done):
         await done
 

@@ -42,7 +42,10 @@ class InterruptSignal(Exception):
 
     Attributes:
         payload: Where, why and what is asked.
+        asked_by: Which of a stage's several agents asks, as the engine calls it.
     """
+
+    asked_by: str | None = None
 
     def __init__(self, payload: InterruptPayload) -> None:
         self.payload = payload
@@ -69,15 +72,10 @@ def _sentence(payload: Any) -> str:
 
 
 class Given(Protocol):
-    """What a driver has for one node's calls of `interrupt()`: the answers in their order, and names."""
+    """What a driver has for one node's calls of `interrupt()`: answers, and names."""
 
-    @property
-    def remaining(self) -> Iterator[ApprovalResponse]:
-        """The answers that were not given yet."""
-
-    @property
-    def thread_id(self) -> str:
-        """The thread."""
+    def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
+        """Give the answer to this question, each once; None if there is none yet."""
 
     @property
     def flow_id(self) -> str | None:
@@ -89,15 +87,16 @@ class Given(Protocol):
 
 
 class _Given:
-    """The plainest `Given`."""
+    """Answers in their order, whatever is asked."""
 
-    def __init__(
-        self, responses: Sequence[ApprovalResponse], thread_id: str, flow_id: str | None, node_id: str | None
-    ) -> None:
-        self.remaining = iter(tuple(responses))
-        self.thread_id = thread_id
+    def __init__(self, responses: Sequence[ApprovalResponse], flow_id: str | None, node_id: str | None) -> None:
+        self._remaining = iter(tuple(responses))
         self.flow_id = flow_id
         self.node_id = node_id
+
+    def answer(self, payload: InterruptPayload) -> ApprovalResponse | None:
+        """Give the next answer."""
+        return next(self._remaining, None)
 
 
 _current_interrupt: ContextVar[InterruptPayload | None] = ContextVar("hagane_current_interrupt", default=None)
@@ -147,9 +146,10 @@ def answers(
     """Drive one node: within, the n-th `interrupt()` returns the n-th response, the one after the last raises.
 
     For engines, which keep interrupts and answers with their own run: no checkpointer is asked for. Tasks and threads
-    (`asyncio.to_thread`) that begin within share the count.
+    (`asyncio.to_thread`) that begin within share the count. The driver has to know that the same is asked in the same
+    order as when the answers were given; hagane's engines do not rely on it.
     """
-    token = given_answers.set(_Given(responses, thread_id, flow_id, node_id))
+    token = given_answers.set(_Given(responses, flow_id, node_id))
     try:
         yield
     finally:
@@ -167,6 +167,10 @@ async def interrupt(
     state: dict[str, Any] | None = None,
 ) -> ApprovalResponse:
     """Ask a person; return the answer if it is there, else stop the run.
+
+    In an engine an answer belongs to what was asked: it is given to a call with the same request (action, reason,
+    resource, context), type and options, by the same agent of the stage. Anything else is asked anew, so nothing that
+    differs from attempt to attempt, such as the time, should be in them.
 
     Args:
         request: What is asked; a text is a prompt for input.
@@ -206,7 +210,7 @@ async def interrupt(
 
 async def _answer(payload: InterruptPayload, given: Given | None) -> ApprovalResponse:
     if given is not None:
-        response = next(given.remaining, None)
+        response = given.answer(payload)
         if response is None:
             raise InterruptSignal(payload)
         return response

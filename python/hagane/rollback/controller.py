@@ -67,6 +67,8 @@ class RollbackController:
         plan.rollback_to(stage)
         # Outputs stay until the run goes on: what has to be undone is undone with them.
         progress.ending, progress.pending = {}, {}
+        # What persons decided was about work that is gone: they are asked again.
+        progress.drop_decisions(names, stage)
         if progress.question:
             progress.question = {}
             standard.pipeline_waiting(engine._config.name, -1)

@@ -1,0 +1,25 @@
+"""Where something raised: for logs, and in one line for events."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+__all__ = ["log_failure", "place_of"]
+
+_log = logging.getLogger("hagane.engines")
+
+
+def place_of(error: BaseException) -> str | None:
+    """Name file, line and function of the frame that raised; None if the error was never raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Log an error of users' code with its traceback, as a warning; whoever logs may fail, which is not passed on."""
+    try:
+        if _log.isEnabledFor(logging.WARNING):
+            _log.warning("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
+    except Exception:  # an error whose text cannot be made
+        _log.warning("%s: %s", what, type(error).__name__)
