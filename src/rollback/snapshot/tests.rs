@@ -292,7 +292,7 @@ fn a_part_is_opened_once_however_often_it_is_named() {
 
 #[test]
 fn what_few_parts_would_unpack_to_is_bounded() {
-    let (root, parts) = doubling(40, 0);
+    let (root, parts) = doubling(30, 0);
     let error = part::join(&root, |address| parts.get(address)).unwrap_err();
     assert!(error.to_string().contains("it unpacks to more than a snapshot takes"), "{error}");
 }
