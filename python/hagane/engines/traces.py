@@ -17,9 +17,12 @@ def place_of(error: BaseException) -> str | None:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log an error of users' code with its traceback, as a warning; whoever logs may fail, which is not passed on."""
+    """Log an error of users' code with its traceback, at level INFO: events and results say that there was one.
+
+    A program that configures no logging prints nothing of it, as failures that a retry mends are ordinary.
+    """
     try:
-        if _log.isEnabledFor(logging.WARNING):
-            _log.warning("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
+        if _log.isEnabledFor(logging.INFO):
+            _log.info("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
     except Exception:  # an error whose text cannot be made
-        _log.warning("%s: %s", what, type(error).__name__)
+        _log.info("%s: %s", what, type(error).__name__)
