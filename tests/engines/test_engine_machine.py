@@ -138,6 +138,8 @@ class EngineMachine(RuleBasedStateMachine):
                 left = event["type"] not in STAYS_AT and leave in (len(told), event["type"])
                 if left:
                     break
+        if told[-1][1] == "escalated":
+            assert self.store.head(self.thread).run.status == "escalated", "who hears of a question does not undo it"
         kept = [(one["seq"], one["type"]) for one in self.history()]
         assert told == kept[told[0][0] - 1 :][: len(told)], "what was told is not what is stored"
         assert result is not None or told[-1][1] == "escalated" or left, "the stream ended in silence"
