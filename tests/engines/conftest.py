@@ -27,3 +27,10 @@ def sqlite(tmp_path: Path) -> Iterator[SqliteStore]:
     store = SqliteStore(tmp_path / "runs.db")
     yield store
     store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "runs.db")
+    yield made
+    made.close()

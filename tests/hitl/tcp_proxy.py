@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 
 class Proxy:
     """Passes connections on to a server on loopback. `open` False refuses and cuts; `lose` loses replies.
 
-    `lose` is how many replies to messages that hold `about` are lost, each with its connection.
+    `lose` is how many replies to messages that hold `about` are lost, each with its connection, after `when_lost`.
     """
 
     def __init__(self, port: int) -> None:
@@ -19,6 +20,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self.open = True
         self.lose = 0
+        self.when_lost: Callable[[], None] = lambda: None
         self.about = b"EVALSHA"
         self.passed = 0
         self._sockets: list[socket.socket] = []
@@ -56,6 +58,7 @@ class Proxy:
                 self.passed += 1
                 if self.lose and self.about in message:
                     self.lose -= 1
+                    self.when_lost()
                     break
                 client.sendall(reply)
         hang_up(client)

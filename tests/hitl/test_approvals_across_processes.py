@@ -137,7 +137,7 @@ async def test_a_process_that_ended_while_it_escalated_holds_nobody_up(manager_o
     await until_it_waits(manager)
     entry = manager._queue.find("one")
     # What it leaves behind: the level is taken, but not written as reached.
-    manager._queue._documents.put("hitl.escalation", manager._queue._name, f"{entry.mark}:1", Blob(1), at=1)
+    manager._queue._documents.put("hitl.escalation", entry.mark, "1", Blob(1), at=1)
     assert await manager.escalate("one")
     assert await manager.escalate("one")
     assert not await manager.escalate("one")

@@ -112,6 +112,57 @@ async def test_an_answer_belongs_to_its_question_and_its_thread(asked, any_check
     assert isinstance(await asked(another), InterruptPayload)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"context": {"amount": 1_000_000}},
+        {"context": {"amount": 10, "to": "somebody else"}},
+        {"context": {}},
+        {"action": "transfer_all"},
+        {"resource_type": "account"},
+        {"reason": "pay another bill"},
+    ],
+)
+async def test_what_was_approved_approves_nothing_else(asked, any_checkpointer, changed):
+    fields = {"action": "transfer", "reason": "pay the bill", "context": {"amount": 10}}
+    payload = await asked(lambda: interrupt(ApprovalRequest(**fields)))
+    await resume_with_command(Command.approve(), any_checkpointer, payload.id)
+    again = await asked(lambda: interrupt(ApprovalRequest(**{**fields, **changed})))
+    assert isinstance(again, InterruptPayload)
+    assert again.id != payload.id
+
+
+async def test_an_answer_given_earlier_in_a_run_is_not_given_to_another_question(asked, any_checkpointer):
+    amount = 1
+
+    async def two():
+        first = await interrupt(ApprovalRequest(action="pay", reason="a bill", context={"amount": amount}))
+        return [first, await deleting()]
+
+    for _ in range(2):
+        payload = await asked(two)
+        await resume_with_command(Command.approve(), any_checkpointer, payload.id)
+    amount = 2
+    again = await asked(two)
+    assert again.request.context == {"amount": 2}
+
+
+async def test_choices_are_part_of_the_question(asked, any_checkpointer):
+    payload = await asked(lambda: interrupt("where?", options=["here", "there"]))
+    await resume_with_command(Command.approve("here"), any_checkpointer, payload.id)
+    assert isinstance(await asked(lambda: interrupt("where?", options=["here", "nowhere"])), InterruptPayload)
+
+
+async def test_the_same_context_in_another_order_is_the_same_question(asked, any_checkpointer):
+    def asking(**context):
+        fields = {"action": "pay", "reason": "r", "metadata": {"attempt": len(context)}}
+        return interrupt(ApprovalRequest(**fields, context=context))
+
+    payload = await asked(lambda: asking(a=(1, 2), b={3}))
+    await resume_with_command(Command.approve(), any_checkpointer, payload.id)
+    assert (await asked(lambda: asking(b={3}, a=(1, 2)))).approved
+
+
 async def test_agentflows_own_request_is_taken(asked):
     class Theirs:
         def model_dump(self):

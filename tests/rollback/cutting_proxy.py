@@ -16,6 +16,8 @@ class CuttingProxy:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._trigger: tuple[bytes, bool] | None = None
         self.refusing = False
+        # Whether nobody gets through any more from the next cut on.
+        self.refuse_after_cut = False
         self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -27,6 +29,7 @@ class CuttingProxy:
 
     def cut(self) -> None:
         """Cut all connections now."""
+        self.refusing = self.refusing or self.refuse_after_cut
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:

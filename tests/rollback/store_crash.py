@@ -184,17 +184,27 @@ class Checker:
 
     def stored(self, store: Store) -> dict[str, Any] | None:
         """All there is of the thread at one time: read again if a server has ended a dead writer's commit meanwhile."""
-        while True:
-            try:
-                head = store.head(self.thread)
-            except UnknownRun:
-                return None
-            found = values(store, head.checkpoint)
-            seqs = [seq for seq, *_ in store.events(head.run.run_id)]
-            records = store.checkpoints(self.thread)
-            older = [values(store, record.checkpoint)["n"] for record in records]
-            if store.head(self.thread).checkpoint == head.checkpoint:
-                return {"found": found, "seqs": seqs, "older": older}
+        before = self.head(store)
+        while before is not None:
+            run, checkpoint, *_ = before
+            with contextlib.suppress(UnknownRun):
+                seqs = [seq for seq, *_ in store.events(run)]
+                older = [values(store, record.checkpoint)["n"] for record in store.checkpoints(self.thread)]
+                found = {"found": values(store, checkpoint), "seqs": seqs, "older": older}
+                if self.head(store) == before:
+                    return found
+            after = self.head(store)
+            if after == before:
+                raise Fault(f"{before} is the head, and what it names is not there")
+            before = after
+        return None
+
+    def head(self, store: Store) -> tuple[str, int | None, int] | None:
+        try:
+            head = store.head(self.thread)
+        except UnknownRun:
+            return None
+        return head.run.run_id, head.checkpoint, head.last_seq
 
     def fenced(self) -> None:
         """Whoever was killed can write no more."""

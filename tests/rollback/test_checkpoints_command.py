@@ -92,12 +92,42 @@ def test_what_is_not_there_is_said_in_one_line(command: Command, tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "words", [["prune", "--keep", "0"], ["prune", "--days", "-1"], ["ls", "--limit", "x"], ["nothing"]]
+    "words",
+    [
+        ["prune", "--keep", "0"],
+        ["prune", "--days", "-1"],
+        ["ls", "--limit", "x"],
+        ["nothing"],
+        ["show", "99999999999999999999"],
+        ["show", "9" * 5000],
+        ["diff", "1", "-1"],
+        ["diff", "99999999999999999999", "1"],
+    ],
 )
 def test_options_that_cannot_be_meant_are_refused(command: Command, words: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         command(*words)
     assert refused.value.code == 2
+
+
+def test_a_store_without_a_name_is_said_in_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "no checkpoint store is named; name one with --db or HAGANE_CHECKPOINTS\n"
+    assert command("ls", "--db", "") == (2, "", f"hagane checkpoints ls: {said}")
+    monkeypatch.setenv("HAGANE_CHECKPOINTS", "")
+    assert command("du") == (2, "", f"hagane checkpoints du: {said}")
+    assert command("ls", "--db", "a\0b")[0] == 2
+
+
+@pytest.mark.parametrize("at", [-(10**18), 10**18, 2**63 - 1])
+def test_a_moment_beyond_the_calendar_does_not_hide_the_rest(
+    command: Command, tmp_path: Path, sqlite_opener: Opener, at: int
+) -> None:
+    store = sqlite_opener(max_age_seconds=None)
+    epoch = begin(store, at=DAY, n=1)
+    commit(store, epoch, 2, at=at, n=2)
+    store.close()
+    status, out, _ = command("ls", "--db", tmp_path / "runs.db")
+    assert (status, [line.split()[1] for line in out.splitlines()[1:]]) == (0, [f"({at}", "1970-01-02"])
 
 
 def test_a_class_that_is_not_registered_does_not_hide_the_rest(

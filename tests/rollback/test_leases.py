@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from store_helpers import Opener, begin, commit
 
+from hagane._core import Blob
 from hagane.errors import LeaseHeld, LeaseLost, UnknownRun
-from hagane.rollback import Claim, Store
+from hagane.rollback import Claim, SqliteStore, Store
 
 LONG = 3600.0
 
@@ -183,3 +184,54 @@ def test_two_that_begin_on_a_new_thread_are_one_owner_and_one_refusal(opened: Op
         for round_ in range(20):
             taken = list(pool.map(attempt, range(4), [f"t{round_}"] * 4))
             assert taken.count(True) == 1
+
+
+def test_an_epoch_that_was_given_is_never_given_again(store: Store) -> None:
+    begin(store, claim=Claim("old", LONG))
+    old = store.adopt("t", Claim("old", LONG)).epoch
+    commit(store, old, 2, "success")
+    assert store.prune(at=10, max_age_seconds=0).runs == 1
+    new = begin(store, "again", claim=Claim("new", LONG))
+    assert new > old
+    for stale in (
+        lambda: store.release("t", old),
+        lambda: store.renew("t", old),
+        lambda: store.put("c", "t", "k", Blob("stale"), at=1, epoch=old),
+    ):
+        with pytest.raises(LeaseLost):
+            stale()
+    lease = store.lease("t")
+    assert lease is not None
+    assert lease.owner == "new"
+    commit(store, new, 2, run="again")
+
+
+HIDDEN = """
+import os, sys
+from hagane.errors import LeaseHeld
+from hagane.rollback import Claim, SqliteStore
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+assert not os.path.exists(f"/proc/{sys.argv[2]}")
+try:
+    SqliteStore(sys.argv[1]).adopt("t", Claim("thief"))
+except LeaseHeld:
+    print("held")
+"""
+
+
+def test_an_owner_that_the_system_hides_is_not_dead(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    store = SqliteStore(path)
+    begin(store, claim=Claim("owner", LONG))
+    # Another user has to get at the file, which is opened before he becomes another.
+    for place in (path, *tmp_path.glob("runs.db-*")):
+        place.chmod(0o666)
+    for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o777)
+    hide = 'mount -o remount,hidepid=2 /proc && exec "$0" "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hide, sys.executable, "-c", HIDDEN, str(path), str(os.getpid())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and ("unshare" in done.stderr or "mount" in done.stderr):
+        pytest.skip("needs the right to hide processes: root")
+    assert done.stdout == "held\n", done.stderr

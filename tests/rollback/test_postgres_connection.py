@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -107,6 +109,76 @@ def test_a_document_is_put_once_and_taken_though_the_answer_is_lost(connect: Con
     assert store.documents("c") == []
 
 
+def during(proxy: CuttingProxy, write: Callable[[], object], other: Callable[[], object]) -> tuple[object, object]:
+    """What a write gives whose COMMIT arrives and whose answer is lost, and what another does before it is repeated."""
+    proxy.cut_at(b"COMMIT\0", delivered=True)
+    told: list[object] = []
+    writer = threading.Thread(target=lambda: told.append(write()))
+    proxy.refuse_after_cut = True
+    writer.start()
+    while proxy.cuts == 0:
+        time.sleep(0.002)
+    time.sleep(0.2)
+    got = other()
+    proxy.refusing = False
+    writer.join()
+    return told[0], got
+
+
+def taken(store: Store) -> list[object]:
+    return [one.blob.value() for one in store.remove("c", "t", "k")]
+
+
+def test_what_a_consumer_took_is_not_put_again(connect: Connect, proxy: CuttingProxy, postgres_opener: Opener) -> None:
+    far, near = connect(), postgres_opener()
+    put = lambda: far.put("c", "t", "k", Blob("approve"), at=1, once=True)  # noqa: E731
+    assert during(proxy, put, lambda: taken(near)) == (True, ["approve"])
+    assert taken(near) == []
+
+
+def test_a_repeated_put_does_not_replace_what_came_after_it(
+    connect: Connect, proxy: CuttingProxy, postgres_opener: Opener
+) -> None:
+    far, near = connect(), postgres_opener()
+    put = lambda: far.put("c", "t", "k", Blob("old"), at=1)  # noqa: E731
+    assert during(proxy, put, lambda: near.put("c", "t", "k", Blob("new"), at=2)) == (True, True)
+    assert taken(near) == ["new"]
+
+
+def test_what_was_taken_is_not_tidied_away_before_its_consumer_has_it(
+    connect: Connect, proxy: CuttingProxy, postgres_opener: Opener
+) -> None:
+    far, near = connect(), postgres_opener()
+    near.put("c", "t", "k", Blob("approve"), at=1)
+    assert during(proxy, lambda: taken(far), lambda: near.prune(at=1).blobs) == (["approve"], 0)
+
+
+def test_what_documents_and_short_lives_leave_is_freed(postgres_opener: Opener) -> None:
+    store = postgres_opener()
+    for number in range(400):
+        store.put("c", "t", f"k{number % 3}", Blob(os.urandom(2000)), at=number, keep=2)
+    # One write of 16 frees all, by chance: that none of 200 did has a probability of 2 in a million.
+    assert (store.usage().documents, store.usage().blobs < 400) == (2, True)
+    for run in range(30):
+        process = postgres_opener(keep=2)
+        epoch = begin(process, f"r{run}", n=0)
+        for seq in range(2, 12):
+            commit(process, epoch, seq, run=f"r{run}", noise=os.urandom(2000))
+        process.close()
+    assert store.usage().blobs < 200
+
+
+def test_tables_of_the_previous_format_are_brought_up_to_date(postgres_place: tuple[str, str]) -> None:
+    url, schema = postgres_place
+    epoch = begin(PostgresStore(url, schema=schema), n=0)
+    change(postgres_place, "UPDATE hagane_meta SET value = 2")
+    change(postgres_place, "DROP TABLE writes")
+    store = PostgresStore(url, schema=schema)
+    commit(store, epoch, 2, n=1)
+    assert store.put("c", "t", "k", Blob(1), at=1, epoch=epoch)
+    assert values(store, 2) == {"n": 1}
+
+
 def test_a_server_that_comes_back_in_time_is_waited_for(connect: Connect, proxy: CuttingProxy) -> None:
     store = connect()
     epoch = begin(store, n=0)
@@ -156,6 +228,7 @@ def test_a_session_that_the_server_ends_is_opened_again(postgres_place: tuple[st
         (lambda url: url + "_missing", r"does not exist.*create the database"),
         (lambda url: url + "?sslmode=verify-full", "add sslrootcert=FILE"),
         (lambda url: url + "?sslmode=maybe", "is none of disable"),
+        (lambda url: url + "?channel_binding=require", "take it out of the address"),
         (lambda url: url + "?sslmode=verify-ca&sslrootcert=/nonexistent.pem", "/nonexistent.pem"),
         (lambda url: url + "?sslmode=require", "does not support TLS.*check sslmode"),
         (lambda _: "host=localhost", "must be a URL"),

@@ -20,6 +20,26 @@ from hagane.rollback import SqliteStore
 FORMAT_1 = Path(__file__).parent / "data" / "format-1.sql"
 
 
+# The version between, which sealed no rows: the same run, two checkpoints and a document.
+FORMAT_2 = FORMAT_1.with_name("format-2.sql")
+
+
+def test_a_file_of_the_second_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as raw:
+        raw.executescript(FORMAT_2.read_text())
+    raw.close()
+    store = SqliteStore(path)
+    assert values(store, store.head("t").checkpoint) == {"inputs": {"x": (1, 2)}, "a": "long " * 200}
+    assert [one.blob.value() for one in store.documents("c")] == [{"kept": 1}]
+    commit(store, store.adopt("t").epoch, 3, inputs={"x": (1, 3)})
+    store.close()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT checkpoint_id, seal IS NULL FROM checkpoints").fetchall() == [(1, 1), (2, 1), (3, 0)]
+    raw.close()
+    assert values(SqliteStore(path), 3) == {"inputs": {"x": (1, 3)}}
+
+
 @pytest.fixture
 def old_file(tmp_path: Path) -> Path:
     path = tmp_path / "old.db"
@@ -89,14 +109,14 @@ def test_rows_of_a_newer_format_are_refused_and_others_read(tmp_path: Path) -> N
     path = tmp_path / "runs.db"
     checkpoint = filled(path)
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE checkpoints SET format = 3 WHERE checkpoint_id = ?", [checkpoint])
+        raw.execute("UPDATE checkpoints SET format = 4 WHERE checkpoint_id = ?", [checkpoint])
     raw.close()
     store = SqliteStore(path)
-    with pytest.raises(StoreVersionError, match="format 3"):
+    with pytest.raises(StoreVersionError, match="format 4"):
         store.load(checkpoint)
     assert values(store, 1) == {"n": 0}
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE runs SET format = 3")
+        raw.execute("UPDATE runs SET format = 4")
     raw.close()
     with pytest.raises(StoreVersionError, match="upgrade hagane"):
         store.head("t")

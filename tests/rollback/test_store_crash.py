@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_crash import SERVER_SIDE
 
 from hagane import _core
 
@@ -47,10 +48,15 @@ def test_postgres_survives_kills(postgres_place: tuple[str, str]) -> None:
     crash("|".join(postgres_place))
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgres"])
 @pytest.mark.skipif(
     not hasattr(_core, "_failpoints"), reason="built without failpoints: maturin develop --features failpoints"
 )
-def test_each_failpoint_is_passed_by_a_writer(tmp_path: Path) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("store_crash.py")), str(tmp_path / "runs.db")]
-    done = subprocess.run([*command, "--trials", "0"], capture_output=True, text=True, timeout=120, check=False)
-    assert json.loads(done.stdout)["at failpoints"] == len(_core._failpoints()), done.stdout + done.stderr
+def test_each_failpoint_is_passed_by_a_writer(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    where, expected = str(tmp_path / "runs.db"), set(_core._failpoints())
+    if place == "postgres":
+        where, expected = "|".join(request.getfixturevalue("postgres_place")), expected - SERVER_SIDE
+    command = [sys.executable, str(Path(__file__).with_name("store_crash.py")), where, "--trials", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert json.loads(done.stdout)["at failpoints"] == len(expected), done.stdout + done.stderr
+    assert len(expected) >= 4

@@ -6,11 +6,11 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hagane.commands import BAD_INPUT, OK, UNSUCCESSFUL, options, streams
+from hagane.commands import BAD_INPUT, OK, UNSUCCESSFUL, streams
 
 if TYPE_CHECKING:
     from hagane.rollback import CheckpointRecord, Store
@@ -31,13 +31,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listing.add_argument("--run", dest="run_id", metavar="ID", help="of this run only")
     listing.add_argument("--limit", type=_count, default=50, metavar="N", help="at most so many (default: 50)")
     show = _action(actions, "show", _show, "print the state of a checkpoint")
-    show.add_argument("checkpoint", type=int, metavar="NUMBER", help="as `ls` lists it")
+    show.add_argument("checkpoint", type=_number, metavar="NUMBER", help="as `ls` lists it")
     show.add_argument("--key", help="this key of the state only, in full")
     difference = _action(
         actions, "diff", _diff, "print what differs between two checkpoints; status 1 if anything does"
     )
-    difference.add_argument("before", type=int, metavar="BEFORE")
-    difference.add_argument("after", type=int, metavar="AFTER")
+    difference.add_argument("before", type=_number, metavar="BEFORE")
+    difference.add_argument("after", type=_number, metavar="AFTER")
     prune = _action(actions, "prune", _prune, "remove old checkpoints and what only they named")
     prune.add_argument("--thread", metavar="NAME", help="of this thread only")
     prune.add_argument("--keep", type=_count, default=50, metavar="N", help="newest of each thread (default: 50)")
@@ -80,7 +80,9 @@ def _open(place: str, schema: str) -> Store:
     if "://" in place:
         return PostgresStore(place, schema=schema)
     # Looking must not create a file, which opening a store would.
-    if not options.path(place).exists():
+    if not place:
+        raise ValueError("no checkpoint store is named; name one with --db or HAGANE_CHECKPOINTS")
+    if not Path(place).exists():
         raise FileNotFoundError(f"there is no checkpoint store {place}; name one with --db")
     return SqliteStore(Path(place))
 
@@ -94,8 +96,15 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
 
 def _row(record: CheckpointRecord) -> tuple[str, ...]:
     label = f"{record.label} (superseded)" if record.superseded else record.label
-    when = datetime.fromtimestamp(record.at / 1e6, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-    return str(record.checkpoint), when, _bytes(record.size), record.thread_id, record.run_id, label
+    return str(record.checkpoint), _moment(record.at), _bytes(record.size), record.thread_id, record.run_id, label
+
+
+def _moment(micros: int) -> str:
+    try:
+        return (datetime(1970, 1, 1) + timedelta(microseconds=micros)).strftime("%Y-%m-%d %H:%M:%S")
+    except OverflowError:
+        # A clock that was wrong must not hide the rest.
+        return f"({micros} us)"
 
 
 def _show(store: Store, arguments: argparse.Namespace) -> int:
@@ -191,6 +200,13 @@ def _bytes(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} GB"
+
+
+def _number(text: str) -> int:
+    # No further than stores count.
+    if not text.isdecimal() or not int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a checkpoint; `ls` lists them")
+    return int(text)
 
 
 def _count(text: str) -> int:

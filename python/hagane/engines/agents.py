@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from types import MethodType
 from typing import Any
 
 from hagane.engines.interrupts import is_interrupt
+from hagane.engines.workers import in_thread
 from hagane.errors import PipelineError
 from hagane.observability import tracing
 from hagane.observability._meters import CANCELLED, ERROR, SUCCESS, meter_of
@@ -78,11 +78,8 @@ class Agent:
         self._look(entry_point(agent, stage))
 
     def _look(self, function: Callable[[dict[str, Any]], Any]) -> None:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise PipelineError(
-                f"stage {self._stage!r}: agent {self.name!r} is a generator, which nobody runs; let it return "
-                "its output"
-            )
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            raise PipelineError(_gives_pieces(f"stage {self._stage!r}: agent {self.name!r}"))
         self._function = function
         self._method = next((name for name in METHODS if callable(getattr(self.given, name, None))), None)
         self._is_async = is_async(function)
@@ -131,21 +128,17 @@ def _way(error: BaseException) -> int:
 
 
 async def _in_thread(function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any]) -> Any:
-    result = await asyncio.to_thread(without_stop_iteration, function, inputs)
+    result = await in_thread(function, inputs)
     return await result if inspect.isawaitable(result) else result
-
-
-def without_stop_iteration(function: Callable[[Any], Any], given: Any) -> Any:
-    """Call it in a thread: a future cannot hold a StopIteration, and whoever waits for it would wait for ever."""
-    try:
-        return function(given)
-    except StopIteration as error:
-        raise RuntimeError(f"{getattr(function, '__qualname__', function)} raised StopIteration") from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine; looks through `__call__` of objects."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def _gives_pieces(who: str) -> str:
+    return f"{who} is a generator, which does nothing by being called; collect what it yields and return a dict"
 
 
 def as_dict(result: Any) -> dict[str, Any]:
@@ -156,8 +149,8 @@ def as_dict(result: Any) -> dict[str, Any]:
         return {}
     if isinstance(result, Mapping):
         return dict(result)
-    if inspect.isgenerator(result) or inspect.isasyncgen(result):
-        raise TypeError(f"{result.__qualname__} is a generator, which nobody runs; let the agent return its output")
+    if inspect.isasyncgen(result) or inspect.isgenerator(result):
+        raise PipelineError(_gives_pieces("the agent"))
     dump = getattr(result, "model_dump", None)
     if callable(dump):
         return dict(dump())

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hagane.engines.config import EngineConfig, HITLEngineConfig
 from hagane.engines.environment import Environment
-from hagane.engines.waiting import complete
+from hagane.engines.waiting import blocked_loops, complete
 from hagane.errors import PipelineError
 
-__all__ = ["BaseEngine", "EngineConfig", "HITLEngineConfig", "RunNames"]
+__all__ = ["BaseEngine", "EngineConfig", "HITLEngineConfig", "RunNames", "check_inputs"]
 
 
 class RunNames(NamedTuple):
@@ -22,6 +26,15 @@ class RunNames(NamedTuple):
 
     flow_id: str
     thread_id: str
+
+
+@dataclass
+class _Waking:
+    """An engine's initialisation, under way in `loop`; `over` is done when it has ended, one way or the other."""
+
+    loop: asyncio.AbstractEventLoop
+    over: Future[None] = field(default_factory=Future)
+    task: asyncio.Task[None] | None = None
 
 
 class BaseEngine(ABC):
@@ -37,7 +50,8 @@ class BaseEngine(ABC):
         self._environment = environment or Environment()
         self._logger = logging.getLogger("hagane.engines")
         self._initialized = False
-        self._waking: asyncio.Future[None] | None = None
+        self._waking: _Waking | None = None
+        self._waking_lock = threading.Lock()
         self._names: ContextVar[RunNames | None] = ContextVar("hagane_run_names", default=None)
         self._last_names: RunNames | None = None
 
@@ -52,17 +66,19 @@ class BaseEngine(ABC):
         Raises:
             PipelineError: a value that cannot be meant; nothing is changed then.
         """
-        former = {name: getattr(self._config, name) for name in kwargs if hasattr(self._config, name)}
+        former = self._config
+        # Another engine may have been given the same object.
+        self._config = copy.copy(former)
+        self._config.extra = dict(former.extra)
         for name, value in kwargs.items():
-            if name in former:
+            if hasattr(former, name):
                 setattr(self._config, name, value)
             else:
                 self._config.extra[name] = value
         try:
             self._config.check()
         except PipelineError:
-            for name, value in former.items():
-                setattr(self._config, name, value)
+            self._config = former
             raise
         return self
 
@@ -82,6 +98,7 @@ class BaseEngine(ABC):
         """
         if not self._initialized:
             await self._wake()
+        check_inputs(inputs)
         names = self._new_names(thread_id)
         token = self._names.set(names)
         try:
@@ -98,6 +115,7 @@ class BaseEngine(ABC):
         exception is raised.
         """
         await self._wake()
+        check_inputs(inputs)
         names = self._new_names(thread_id)
         seq = 0
 
@@ -125,7 +143,7 @@ class BaseEngine(ABC):
 
     def run_sync(self, inputs: dict[str, Any], thread_id: str | None = None) -> dict[str, Any]:
         """`run` for scripts and notebooks; see there."""
-        return complete(self.run(inputs, thread_id=thread_id) if thread_id else self.run(inputs))
+        return complete(self.run(inputs, thread_id=thread_id) if thread_id is not None else self.run(inputs))
 
     async def resume(self, thread_id: str, command: Any = None) -> dict[str, Any]:
         """Go on with an interrupted run; engines that keep nothing cannot.
@@ -142,8 +160,15 @@ class BaseEngine(ABC):
     @property
     def thread_id(self) -> str | None:
         """The thread of the run in which this is asked; outside, of the run that began last."""
+        running = self._running_thread()
+        if running is not None:
+            return running
         names = self._names.get() or self._last_names
         return None if names is None else names.thread_id
+
+    def _running_thread(self) -> str | None:
+        """The thread whose agents are asking, None where none of this engine's are."""
+        return None
 
     @property
     def _flow_id(self) -> str | None:
@@ -161,22 +186,58 @@ class BaseEngine(ABC):
         return None
 
     def _new_names(self, thread_id: str | None) -> RunNames:
+        if thread_id is not None and (not isinstance(thread_id, str) or not thread_id):
+            raise PipelineError(f"thread_id is {thread_id!r}; give text that is not empty, or None for a new thread")
         new = self._environment.new_id
         names = RunNames(f"run-{new()}", thread_id or f"thread-{new()}")
         self._last_names = names
         return names
 
     async def _wake(self) -> None:
-        """Initialise once, also when several runs begin at the same time on one loop."""
-        if self._initialized:
-            return
-        waiting = self._waking
-        if waiting is None or waiting.done() or waiting.get_loop() is not asyncio.get_running_loop():
-            waiting = self._waking = asyncio.ensure_future(self._initialize())
-        await asyncio.shield(waiting)
-        if not self._initialized:
+        """Initialise once, also when several runs begin at the same time, on one event loop or on several.
+
+        Raises:
+            PipelineError: it waits for itself: the loop that initialises is blocked by this very call.
+        """
+        while not self._initialized:
+            with self._waking_lock:
+                waking, begins = self._waking, self._waking is None
+                if waking is None:
+                    waking = self._waking = _Waking(asyncio.get_running_loop())
+            if begins:
+                waking.task = asyncio.ensure_future(self._initialize_once(waking))
+            if waking.loop is asyncio.get_running_loop():
+                assert waking.task is not None, "begun in this loop"
+                await asyncio.shield(waking.task)
+            else:
+                if waking.loop in blocked_loops.get():
+                    raise PipelineError(
+                        "the engine is being initialised in the event loop that this call blocks; "
+                        "await engine.run(...) there instead of engine.run_sync(...)"
+                    )
+                # What became of it, whoever began it says; here it is tried anew if need be.
+                await asyncio.wrap_future(waking.over)
+
+    async def _initialize_once(self, waking: _Waking) -> None:
+        try:
+            await self._initialize()
             self._initialized = True
             self._awoken()
+        finally:
+            with self._waking_lock:
+                self._waking = None
+            if not waking.over.done():
+                waking.over.set_result(None)
 
     def _awoken(self) -> None:  # noqa: B027
         """Do nothing here; called once, after `_initialize`."""
+
+
+def check_inputs(inputs: Any) -> None:
+    """Refuse inputs that are no dict.
+
+    Raises:
+        PipelineError: they are none.
+    """
+    if not isinstance(inputs, Mapping):
+        raise PipelineError(f"the inputs are {type(inputs).__name__}; give a dict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,17 @@ class _Builder:
             raise PipelineError(f"two quality gates are named {gate.name!r}; names must differ")
         retries = self.revisions if gate.max_attempts is None else gate.max_attempts - 1
         rollbacks = self.revisions if gate.max_rollbacks is None else gate.max_rollbacks
+        if inspect.iscoroutinefunction(gate.fallback) or inspect.iscoroutinefunction(
+            getattr(gate.fallback, "__call__", None)  # noqa: B004
+        ):
+            raise PipelineError(f"gate {gate.name!r}: the fallback is async; give a dict or a plain function")
         target = None if gate.rollback_to is None else self.place(gate.rollback_to, f"gate {gate.name!r}")
+        for stage in gate.stages or () if stages is None else stages:
+            if target is not None and target > self.place(stage, f"gate {gate.name!r}"):
+                raise PipelineError(
+                    f"gate {gate.name!r} of stage {stage!r} goes back to {gate.rollback_to!r}, which comes later; "
+                    "rollback_to names a stage that runs before it, or the stage itself"
+                )
         place = len(self.checks.rows)
         self.checks.rows.append((gate.name, gate.steps, target, retries, rollbacks))
         if stages is None:
@@ -123,6 +134,11 @@ class _Builder:
 
     def add_review(self, stage: StageConfig) -> None:
         target = 0 if stage.retry_from is None else self.place(stage.retry_from, f"stage {stage.name!r}")
+        if stage.retry_from is not None and target >= self.place(stage.name, ""):
+            raise PipelineError(
+                f"stage {stage.name!r} sends work back to {stage.retry_from!r}, which does not come before it; "
+                "retry_from names an earlier stage"
+            )
         self.checks.revise[stage.name] = len(self.checks.rows)
         self.checks.rows.append((stage.name, ("rollback", "reject"), target, 0, self.revisions))
 

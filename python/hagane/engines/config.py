@@ -129,14 +129,34 @@ class StageConfig:
             )
         if self.compensate is not None and not callable(self.compensate):
             raise PipelineError(f"stage {self.name!r}: compensate is {self.compensate!r}; give a function")
-        for what in ("max_attempts", "timeout_seconds", "max_tokens", "max_cost", "reserve_tokens", "reserve_cost"):
+        for what in ("max_attempts", "max_tokens"):
+            check_count(f"stage {self.name!r}: {what}", getattr(self, what))
+        check_count(f"stage {self.name!r}: reserve_tokens", self.reserve_tokens, optional=False)
+        for what in ("timeout_seconds", "max_cost"):
             _check_amount(f"stage {self.name!r}: {what}", getattr(self, what))
+        _check_amount(f"stage {self.name!r}: reserve_cost", self.reserve_cost, optional=False)
 
 
-def _check_amount(what: str, value: Any) -> None:
+def _check_amount(what: str, value: Any, *, optional: bool = True, positive: bool = False) -> None:
+    if value is None and optional:
+        return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (number and 0 <= value < float("inf")):
-        raise PipelineError(f"{what} is {value!r}; give a number from 0 up, or None for no limit")
+    if not (number and 0 <= value < float("inf")) or (positive and value == 0):
+        least = "above 0" if positive else "from 0 up"
+        raise PipelineError(f"{what} is {value!r}; give a number {least}{', or None for no limit' * optional}")
+
+
+def check_count(what: str, value: Any, *, optional: bool = True, least: int = 0) -> None:
+    """Refuse what is no whole number from `least` up.
+
+    Raises:
+        PipelineError: it is none.
+    """
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 31:
+        end = ", or None for no limit" if optional else ""
+        raise PipelineError(f"{what} is {value!r}; give a whole number from {least} to {(1 << 31) - 1}{end}")
 
 
 @dataclass
@@ -151,8 +171,9 @@ class HITLEngineConfig:
         interrupt_after: stages whose output a person must approve.
         approval_required_for: AgentFlow's field; `hagane.hitl.ApprovalManager` acts on it, the engine does not.
         default_timeout_seconds: how long a decision may take, in seconds, from the interrupt.
-        on_expiry: what a command means that comes later, and `resume` without a command: "reject" or "cancel" (the
-            run ends so, whatever the command says), "error" (`InterruptTimeoutError`), "accept" (time does not matter).
+        on_expiry: what a command means that comes later, and `resume` without a command: "error"
+            (`InterruptTimeoutError`; the run goes on waiting), "reject" or "cancel" (the run ends so, whatever the
+            command says), "accept" (time does not matter).
     """
 
     enabled: bool = False
@@ -161,7 +182,7 @@ class HITLEngineConfig:
     interrupt_after: list[str] = field(default_factory=list)
     approval_required_for: list[str] = field(default_factory=list)
     default_timeout_seconds: int = 3600
-    on_expiry: str = "reject"
+    on_expiry: str = "error"
 
     def __post_init__(self) -> None:
         if self.on_expiry not in EXPIRIES:
@@ -191,7 +212,7 @@ class EngineConfig:
         max_cost: cost of the same, in whole units of the currency.
         backoff_seconds: the bound of the first wait before a stage that raised is run again; it doubles with each
             retry, and the wait is drawn between 0 and the bound. A `Retry-After` that the error carries is a least.
-        backoff_cap_seconds: the longest such wait.
+        backoff_cap_seconds: the longest such wait that the service did not ask for.
         on_conflict: what `run` and `resume` do when the thread is being run already: "reject" (`LeaseHeld`), "wait", or
             "supersede" (the other run loses the thread and gets `LeaseLost` at its next write). A thread that waits for
             a person is given to a new run by "supersede" only.
@@ -224,14 +245,17 @@ class EngineConfig:
         Raises:
             PipelineError: a negative amount, or an unknown word.
         """
-        for what in (
-            "max_retries",
-            "max_tokens",
-            "max_cost",
-            "backoff_seconds",
-            "backoff_cap_seconds",
-            "lease_seconds",
-        ):
-            _check_amount(what, getattr(self, what))
+        if not isinstance(self.name, str) or not self.name:
+            raise PipelineError(f"the engine is named {self.name!r}; give it a name that is text and not empty")
+        if not isinstance(self.hitl, HITLEngineConfig):
+            raise PipelineError(f"hitl is {type(self.hitl).__name__}; give a HITLEngineConfig(...)")
+        check_count("max_retries", self.max_retries, optional=False)
+        check_count("max_tokens", self.max_tokens)
+        check_count("max_stage_starts", self.max_stage_starts, least=1)
+        _check_amount("max_cost", self.max_cost)
+        _check_amount("timeout_seconds", self.timeout_seconds, positive=True)
+        for what in ("backoff_seconds", "backoff_cap_seconds"):
+            _check_amount(what, getattr(self, what), optional=False)
+        _check_amount("lease_seconds", self.lease_seconds, optional=False, positive=True)
         if self.on_conflict not in CONFLICTS:
             raise PipelineError(f"on_conflict is {self.on_conflict!r}; use one of {', '.join(CONFLICTS)}")

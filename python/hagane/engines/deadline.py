@@ -38,6 +38,11 @@ class Deadline:
         self._environment = environment
         self._end = None if seconds is None else environment.monotonic() + seconds
 
+    def extend(self, seconds: float) -> None:
+        """Put the end off."""
+        if self._end is not None:
+            self._end += seconds
+
     def left(self) -> float | None:
         """Seconds left, at least 0; None without an end."""
         return None if self._end is None else max(0.0, self._end - self._environment.monotonic())

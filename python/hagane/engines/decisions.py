@@ -32,8 +32,9 @@ def decision_on(stored: Stored, command: Any, config: HITLEngineConfig, now: flo
     late = is_late(question, now) and config.on_expiry != "accept"
     if late and config.on_expiry == "error":
         raise InterruptTimeoutError(
-            f"{LATE}: thread {stored.thread_id!r}, stage {question.get('stage')!r}; go back with RollbackController, "
-            "or start a new run"
+            f"{LATE}: thread {stored.thread_id!r}, stage {question.get('stage')!r}; "
+            "decide all the same with an engine whose HITLEngineConfig.on_expiry is 'accept', or go back with "
+            "RollbackController"
         )
     if late:
         return Decision(config.on_expiry, LATE, late=True)

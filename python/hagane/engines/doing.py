@@ -14,8 +14,10 @@ from hagane.engines.judge import Judgement
 from hagane.engines.prepare import STARTS, accept
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.stage import Stage
+from hagane.engines.traces import log_failure, place_of
 from hagane.engines.trouble import said
 from hagane.engines.undo import CompensationFailed, compensate
+from hagane.errors import PipelineError
 from hagane.observability import standard, tracing
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Spa
     except Exception as error:
         signal = interrupt_in(error)
         if signal is not None:
+            _refuse_other_run(run, name, signal)
             run.asked, run.asker = getattr(signal, "payload", None), getattr(signal, "asked_by", None)
             return run.plan.asked()
         return _failed(run, stage, error, span)
@@ -124,6 +127,24 @@ async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Spa
         span.fail("refused")
     _note_damage(run, name, failed, judgement.advice)
     return _decide(run, judgement)
+
+
+def _refuse_other_run(run: Run, stage: str, signal: BaseException) -> None:
+    """See that a question is this run's own: the answer to another run's would never get there.
+
+    Raises:
+        PipelineError: it is that of a pipeline that an agent runs.
+    """
+    payload = getattr(signal, "payload", None)
+    inner, state = getattr(payload, "flow_id", None), getattr(payload, "state", None)
+    if inner is None or inner == run.journal.run_id:
+        return
+    thread = state.get("thread_id") if isinstance(state, dict) else None
+    raise PipelineError(
+        f"stage {stage!r}: an agent runs another pipeline (run {inner!r}, thread {thread!r}) that waits for a person, "
+        "whom this run cannot ask for it; resume that thread with its own engine and then this one, and let the agent "
+        "give that run a fixed thread_id and resume it where it exists"
+    ) from signal
 
 
 def _pass(run: Run, stage: str, output: dict[str, Any]) -> _core.Action:
@@ -143,8 +164,10 @@ def _pass(run: Run, stage: str, output: dict[str, Any]) -> _core.Action:
 def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:
     """Note what a stage raised instead of giving an output, and have it judged; the end of the run's time is not."""
     _report_duration(run, run.pipeline.places[stage.name])
-    told = {"type": type(failure).__name__, "message": said(failure)}
+    told = {"type": type(failure).__name__, "message": said(failure), "where": place_of(failure)}
     about = {"stage": stage.name, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
+    if not isinstance(failure, OutOfTime):
+        log_failure(f"stage {stage.name!r}, attempt {run.attempt} of run {run.journal.run_id}", failure)
     run.journal.note("stage_output", **about, verdict="error", error=told)
     if isinstance(failure, OutOfTime):
         raise failure

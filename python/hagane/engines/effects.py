@@ -77,6 +77,10 @@ class StageContext:
         """The thread's name."""
         return self._ledger.thread_id
 
+    def is_of(self, places: dict[str, int]) -> bool:
+        """Whether it is a stage of the pipeline whose `places` these very ones are."""
+        return self._ledger.places is places
+
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of this stage in this run, until a rollback undid the stage."""

@@ -21,7 +21,14 @@ _NAMES |= {"fields", "issues", "pipeline", "stages", "status", "to_stage", "verd
 def event_of(seq: int, note: Note, names: dict[str, str]) -> Event:
     """Make the event number `seq` of a note, for somebody who may change it; `names` are the run's and its thread's."""
     kind, at, body, uncut = note
-    return {"seq": seq, "type": kind, "at": at, **(bounded(body) if uncut else isolate(body)), **names}
+    # The time as it is stored: `history` gives the same.
+    return {
+        "seq": seq,
+        "type": kind,
+        "at": round(at * 1_000_000) / 1_000_000,
+        **(bounded(body) if uncut else isolate(body)),
+        **names,
+    }
 
 
 def is_small(body: dict[str, Any]) -> bool:
@@ -47,7 +54,7 @@ def is_small(body: dict[str, Any]) -> bool:
 def row_of(event: Event) -> tuple[int, str, int, _core.Blob]:
     """Make the row of a store: number, kind, time in microseconds, and the rest but for the run's name."""
     body = {key: value for key, value in event.items() if key not in ("seq", "type", "at", "run_id")}
-    return event["seq"], event["type"], int(event["at"] * 1_000_000), _core.Blob(body, "event")
+    return event["seq"], event["type"], round(event["at"] * 1_000_000), _core.Blob(body, "event")
 
 
 def read_history(store: _core.Store, run_id: str) -> list[Event]:

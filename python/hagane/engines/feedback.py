@@ -12,7 +12,20 @@ FEEDBACK_KEY = "_feedback"
 TEXT_LIMIT = 2_000
 ITEMS_LIMIT = 50
 DEPTH_LIMIT = 6
-_SECRET = re.compile(r"passw|secret|token|api_?key|authori[sz]ation|credential|private_?key", re.IGNORECASE)
+# Names of values that are secrets; amounts of tokens and secretaries are none.
+_SECRET = re.compile(
+    r"passw|secret(?!ar)|token(?!s|_?(count|limit|usage|budget))|api_?key|authori[sz]ation|credential|private_?key",
+    re.IGNORECASE,
+)
+# Secrets within text: what follows such a name, what an Authorization header holds, a password in a URL, and keys of
+# services by their beginning.
+_SECRET_TEXT = re.compile(
+    r"(?P<name>(?:password|passwd|secret|access_?token|auth_?token|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{6,}"
+    r"|(?P<scheme>\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"
+    r"|(?P<user>://[^\s:/@]+:)[^\s/@]+(?=@)"
+    r"|\b(?:sk|pk|ghp|gho|xoxb|xoxp)[-_][\w-]{8,}",
+    re.IGNORECASE,
+)
 
 
 def feedback(
@@ -67,7 +80,11 @@ def _entry(key: str, value: Any, depth: int) -> Any:
     return "<redacted>" if _SECRET.search(key) else bounded(value, depth + 1)
 
 
+def _redacted(found: re.Match[str]) -> str:
+    return (found["name"] or found["scheme"] or found["user"] or "") + "<redacted>"
+
+
 def _cut(text: str) -> str:
     """At most `TEXT_LIMIT` characters, and none that cannot be stored as UTF-8."""
-    clean = text[:TEXT_LIMIT].encode("utf-8", "replace").decode("utf-8")
+    clean = _SECRET_TEXT.sub(_redacted, text[:TEXT_LIMIT]).encode("utf-8", "replace").decode("utf-8")
     return clean if len(text) <= TEXT_LIMIT else f"{clean}... ({len(text)} characters)"

@@ -90,6 +90,11 @@ class Journal:
         return self._status
 
     @property
+    def may_wait(self) -> bool:
+        """Whether the next commit may wait for another run of the thread to end."""
+        return self.on_conflict == "wait" and self.store is not None and self._epoch is None
+
+    @property
     def last_seq(self) -> int:
         """The number of the last event."""
         return self._before + len(self._notes)

@@ -195,12 +195,12 @@ class RunKeeping(EngineParts):
             run.journal.let_go()
             raise
 
-    def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
+    async def _replay(self, stored: Stored, pipeline: Pipeline) -> Event:
         """Give the last event of a run that ended once more."""
         store = self._need_store("resume")
         journal = self._journal(stored.thread_id, stored.run_id)
         told = stored.status in ("success", "partial")
-        report = self._reporter.build(stored.progress) if told else None
+        report = await self._reporter.build(stored.progress) if told else None
         last = read_history(store, stored.run_id)[-1]
         result = finished(pipeline, stored.progress, journal, stored.plan, report)
         return {**last, "replayed": True, "result": result}

@@ -24,7 +24,7 @@ class Ledger:
     def __init__(self, places: dict[str, int], plan: _core.Plan, progress: Progress, journal: Journal) -> None:
         self.run_id = journal.run_id
         self.thread_id = journal.thread_id
-        self._places = places
+        self.places = places
         self._plan = plan
         self._progress = progress
         self._journal = journal
@@ -59,10 +59,10 @@ class Ledger:
                 f"stage {stage!r}: effect {name!r} is under way already; give effects names that differ"
             )
         self._busy.add((stage, name))
-        generation = self._plan.generation(self._places[stage])
+        generation = self._plan.generation(self.places[stage])
         try:
             result = await call_action(action, key)
-            if self._is_closed or generation != self._plan.generation(self._places[stage]):
+            if self._is_closed or generation != self._plan.generation(self.places[stage]):
                 raise PipelineError(
                     f"stage {stage!r}: effect {name!r} was done when the run had stopped or undone the stage; it is "
                     f"not recorded (its idempotency key was {key!r})"
@@ -73,7 +73,7 @@ class Ledger:
         return result
 
     async def _record(self, stage: str, name: str, result: Any) -> None:
-        self._plan.touched(self._places[stage])
+        self._plan.touched(self.places[stage])
         # A new dict: the journal encodes an object once.
         kept = {**self._progress.effects.get(stage, {}), name: isolate(result)}
         if self._journal.store is not None:
@@ -87,9 +87,9 @@ class Ledger:
         millionths = round(cost * MILLIONTHS)
         if tokens < 0 or millionths < 0:
             raise PipelineError(f"stage {stage!r}: {tokens} tokens and a cost of {cost} were spent; give 0 or more")
-        self._plan.used(self._places[stage], tokens=tokens, cost=millionths)
+        self._plan.used(self.places[stage], tokens=tokens, cost=millionths)
 
     def left(self, stage: str) -> tuple[int | None, float | None]:
         """Tokens and cost that the stage may still use."""
-        _, tokens, cost = self._plan.left(self._places[stage])
+        _, tokens, cost = self._plan.left(self.places[stage])
         return tokens, None if cost is None else cost / MILLIONTHS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,8 @@ from hagane import _core
 from hagane.engines.agents import agent_name, entry_point, initialize, instance_of
 from hagane.engines.base import BaseEngine
 from hagane.engines.checks import Checks, Policy, build_checks
-from hagane.engines.config import EngineConfig, StageConfig
+from hagane.engines.config import EngineConfig, StageConfig, check_count
+from hagane.engines.effects import running_stage
 from hagane.engines.environment import Environment
 from hagane.engines.journal import Journal
 from hagane.engines.limit import Limit
@@ -46,7 +47,16 @@ class EngineParts(BaseEngine):
     ) -> None:
         if checkpoint_store is not None and not isinstance(checkpoint_store, _core.Store):
             kind = type(checkpoint_store).__name__
-            raise PipelineError(f"checkpoint_store is {kind}; give a SqliteStore(path) or MemoryStore()")
+            hint = ""
+            if all(callable(getattr(checkpoint_store, name, None)) for name in ("save", "load_latest", "delete")):
+                hint = (
+                    "; a Checkpointer keeps runs that wait for a person: give it as "
+                    "EngineConfig(hitl=HITLEngineConfig(checkpointer=...)) beside or instead of a store"
+                )
+            raise PipelineError(
+                f"checkpoint_store is {kind}; give a SqliteStore(path), PostgresStore(url) or MemoryStore(){hint}"
+            )
+        _check_parts(config, validation_config, quality_gates, max_revisions)
         super().__init__(config, environment=environment)
         self._config.check()
         Limit(self._config.max_concurrent_agents)  # refuses a bad number now rather than in the first run
@@ -75,6 +85,11 @@ class EngineParts(BaseEngine):
         if self._stage_configs:
             self._declare(self._build_checks())
         return self
+
+    def _running_thread(self) -> str | None:
+        context = running_stage()
+        ours = context is not None and self._flow is not None and context.is_of(self._flow.places)
+        return context.thread_id if context is not None and ours else None
 
     # --- AgentFlow's inheritance protocol ---
 
@@ -183,6 +198,18 @@ class EngineParts(BaseEngine):
         return _core.fingerprint([*(stage.name for stage in self._stage_configs), "|", *checks])
 
 
+def _check_parts(config: Any, validation: Any, gates: Any, max_revisions: Any) -> None:
+    """Refuse what is no setting, before somebody trips over it in a run."""
+    for name, given, kind in (
+        ("config", config, EngineConfig),
+        ("validation_config", validation, ValidationConfig),
+        *(("quality_gates", gate, QualityGate) for gate in gates or ()),
+    ):
+        if given is not None and not isinstance(given, kind):
+            raise PipelineError(f"{name} has {type(given).__name__}; give {kind.__name__}(...)")
+    check_count("max_revisions", max_revisions, optional=False)
+
+
 def _agents_of(stage: StageConfig) -> list[Any]:
     return [agent for agent in [stage.agent, *(stage.agents or ())] if agent is not None]
 
@@ -200,7 +227,9 @@ def _check_agents(stages: list[Stage]) -> None:
             entry_point(agent, stage.name)
 
 
-def _stage_config(fields: dict[str, Any]) -> StageConfig:
+def _stage_config(fields: Any) -> StageConfig:
+    if not isinstance(fields, Mapping):
+        raise PipelineError(f"a stage is {type(fields).__name__}; give a StageConfig(...) or a dict of its fields")
     try:
         return StageConfig(**fields)
     except TypeError as error:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from hagane.engines.base import BaseEngine, RunNames, check_inputs
 from hagane.engines.checkpointers import forget_in
 from hagane.engines.config import StageConfig
 from hagane.engines.decisions import decision_on
@@ -13,6 +14,7 @@ from hagane.engines.events import Event, read_history
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.keeping import RunKeeping
+from hagane.engines.overridden import Call, current_call, driven, through
 from hagane.engines.progress import Progress
 from hagane.engines.run import Run
 from hagane.engines.threads import Turn
@@ -61,9 +63,14 @@ class PipelineEngine(RunKeeping):
             StoreError: the store failed; the run can be resumed when it is back.
             LeaseLost: another run took the thread over.
         """
-        return await super().run(inputs, thread_id)
+        if not self._is_overridden():
+            return await super().run(inputs, thread_id)
+        return await last_result(await self._through(inputs, thread_id))
 
     async def _execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        call = current_call.get()
+        if call is not None and call.engine is self:
+            return await driven(self, call, inputs)
         names = self._names.get()
         assert names is not None, "set by run"
         turn = await self._take_turn(names.thread_id)
@@ -88,7 +95,8 @@ class PipelineEngine(RunKeeping):
         - `stage_output`: `stage`, `attempt`, `duration_ms`, `verdict` (ok or error), `fields` or `error`, `failed`
         - `validation`: `stage`, `attempt`, `verdict` (passed or failed), `issues`, `score`, `warnings`
         - `gate`: `stage`, `attempt`, `gate`, `verdict` (passed, failed or error), `reason`, `score`
-        - `checkpoint`: `stage`, `attempt`: the stage is done and will not be repeated by a resume
+        - `checkpoint`: `stage`, `attempt`, `output` (the accepted output; in the stream only, `history` has none): the
+          stage is done and will not be repeated by a resume
         - `retry`: `stage`, `attempt` (the coming one), `check`, `gate`, `reason`
         - `rollback`: `from_stage`, `to_stage`, `stage` (= `to_stage`), `check`, `gate`, `reason`
         - `compensation_started`, `compensation_completed`, `compensation_failed`: `stage`, the last also `error`
@@ -97,12 +105,54 @@ class PipelineEngine(RunKeeping):
         - `resumed`: `stage`, `accepted` (stages not repeated), `command` and `issuer` if a person decided
         - `lease_lost`: `reason`; the last event before `LeaseLost`, stored nowhere
         - `run_completed`: `status`, `reason`, `duration_ms`, `result` (what `run` returns); the last event
+
+        Whoever may stop listening before the end closes the stream, which stops the run: `async with
+        contextlib.aclosing(engine.run_stream(...)) as events`. A stream that is left open holds its thread.
         """
+        if type(self)._execute_stream is not BaseEngine._execute_stream:
+            async with aclosing(super().run_stream(inputs, thread_id)) as own:
+                async for event in own:
+                    yield event
+            return
         await self._wake()
-        names = self._new_names(thread_id)
-        async with aclosing(self._events(inputs, names.thread_id, names.flow_id)) as events:
+        check_inputs(inputs)
+        if self._is_overridden():
+            events = await self._through(inputs, thread_id)
+        else:
+            names = self._new_names(thread_id)
+            events = self._events(inputs, names.thread_id, names.flow_id)
+        async with aclosing(events):
             async for event in _until_asked(events):
                 yield event
+
+    def _is_overridden(self) -> bool:
+        """Whether a subclass has a loop of its own, through which every run goes."""
+        return type(self)._execute is not PipelineEngine._execute
+
+    async def _through(self, inputs: dict[str, Any], thread_id: str | None) -> AsyncGenerator[Event, None]:
+        await self._wake()
+        check_inputs(inputs)
+
+        def begin(given: dict[str, Any], names: RunNames) -> AsyncGenerator[Event, None]:
+            return self._events(given, names.thread_id, names.flow_id)
+
+        return through(self, Call(self, self._new_names(thread_id), begin), dict(inputs))
+
+    async def _resumed_through(self, thread_id: str, command: Any) -> AsyncGenerator[Event, None]:
+        """Go on with a run by way of the subclass's loop, which is given the inputs of that run."""
+        await self._wake()
+        stored = await self._find(thread_id)
+
+        def go_on(_inputs: dict[str, Any], names: RunNames) -> AsyncGenerator[Event, None]:
+            return self._resume_events(names.thread_id, command)
+
+        call = Call(self, RunNames(stored.run_id, thread_id), go_on)
+        return through(self, call, isolate(stored.progress.inputs))
+
+    async def _resumed(self, thread_id: str, command: Any) -> AsyncGenerator[Event, None]:
+        if self._is_overridden():
+            return await self._resumed_through(thread_id, command)
+        return self._resume_events(thread_id, command)
 
     async def _events(self, inputs: dict[str, Any], thread_id: str, run_id: str) -> AsyncGenerator[Event, None]:
         """Begin a run and yield its events; raises `InterruptSignal` where it has to wait for a person."""
@@ -156,11 +206,11 @@ class PipelineEngine(RunKeeping):
             InterruptTimeoutError: the decision comes too late, and `HITLEngineConfig.on_expiry` is "error".
             StoreError: the store failed.
         """
-        return await last_result(self._resume_events(thread_id, command))
+        return await last_result(await self._resumed(thread_id, command))
 
     async def resume_stream(self, thread_id: str, command: Any = None) -> AsyncGenerator[Event, None]:
         """`resume` as a stream of events; see `run_stream`. The first one is `resumed`."""
-        async with aclosing(self._resume_events(thread_id, command)) as events:
+        async with aclosing(await self._resumed(thread_id, command)) as events:
             async for event in _until_asked(events):
                 yield event
 
@@ -171,7 +221,7 @@ class PipelineEngine(RunKeeping):
         if stored.over:
             if command is not None:
                 raise PipelineError(f"thread {thread_id!r} is over ({stored.status}); there is nothing to decide")
-            yield self._replay(stored, pipeline)
+            yield await self._replay(stored, pipeline)
             return
         decision = None
         if stored.status == "escalated":
@@ -185,7 +235,10 @@ class PipelineEngine(RunKeeping):
             run = await self._take_up(pipeline, stored)
             run.journal.fence = turn.check if turn is not None else None
             at = pipeline.names[run.plan.position] if run.plan.position is not None else pipeline.names[-1]
-            accepted, former = list(run.progress.outputs), {"former_status": stored.status}
+            # A rollback by hand leaves later outputs until it is gone on with.
+            ahead = pipeline.names if run.plan.position is None else pipeline.names[: run.plan.position]
+            accepted = [name for name in run.progress.outputs if name in ahead]
+            former = {"former_status": stored.status}
             first = self._apply(run, decision)
             if self._store is None and self._config.hitl.checkpointer is not None:
                 await forget_in(self._config.hitl.checkpointer, stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,14 @@ class Reporter:
     generator: Callable[[dict[str, Any]], Any] | None = None
     builder: Any = None
 
-    def build(self, progress: Progress) -> Any:
+    async def build(self, progress: Progress) -> Any:
         """Make the report on a run that succeeded; None if nobody makes one. Raises what the maker raises."""
+        results, made = isolate(progress.outputs), None
         if self.builder is not None:
-            return self.builder.build(isolate(progress.outputs), isolate(progress.inputs))
-        return self.generator(isolate(progress.outputs)) if self.generator is not None else None
+            made = self.builder.build(results, isolate(progress.inputs))
+        elif self.generator is not None:
+            made = self.generator(results)
+        return await made if inspect.isawaitable(made) else made
 
     def dress(self, result: dict[str, Any], report: Any) -> dict[str, Any]:
         """Add the report to `result`: its fields beside the result's own.

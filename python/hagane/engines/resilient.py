@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from hagane import _core
 from hagane.engines.checks import Policy
 from hagane.engines.deadline import Deadline
-from hagane.engines.feedback import feedback
+from hagane.engines.feedback import bounded, feedback
+from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
+from hagane.engines.overridden import current_call, not_applied
 from hagane.engines.pipeline_engine import PipelineEngine
 from hagane.engines.progress import Progress
 from hagane.engines.run import Hook, Run
@@ -31,17 +34,47 @@ class ResilientPipelineEngine(PipelineEngine):
     Subclasses may override `_execute_with_rollback(inputs)`, the whole loop, and
     `_rollback_and_retry(stage_name, checkpoints, feedback)`, what follows a failure; each is a coroutine that gives a
     dict, and `super()` does the usual thing. `self._stages` (each with `name` and `await execute(inputs)`) and
-    `self._validator` are there for them.
+    `self._validator` are there for them. `run`, `run_stream`, `resume` and `resume_stream` all go through
+    `_execute_with_rollback`; in a resume its `super()` goes on with the stored run.
+
+    A loop that never calls `super()` does without what the engine's loop does: gates, interrupts, the checkpoint store,
+    budgets, compensations. Where the engine was given any of these, the result of such a loop is `partial`, with
+    `not_applied`, and a warning is logged.
     """
 
+    _has_warned = False
     _policy = Policy(on_error=("retry", "rollback", "fail"), on_invalid=("retry", "rollback", "reject"))
 
     async def _execute(self, inputs: dict[str, Any]) -> dict[str, Any]:
         given = await self._execute_with_rollback(isolate(inputs))
-        if isinstance(given, dict) and "status" in given and "run_id" in given:
+        if not self._is_overridden():
+            return given
+        call = current_call.get()
+        drives = call is not None and call.engine is self and call.drives > 0
+        if drives and isinstance(given, dict) and "status" in given and "run_id" in given:
             return given
         # A loop of somebody else's: whatever it returned without raising is the result.
-        return {"status": "success", "results": given, "run_id": self._flow_id, "thread_id": self.thread_id}
+        names = {"run_id": self._flow_id, "thread_id": self.thread_id}
+        if drives:
+            return {"status": (call and call.status) or "success", "results": given, **names}
+        return {**self._own_status(), "results": given, **names}
+
+    def _own_status(self) -> dict[str, Any]:
+        missing = not_applied(self)
+        if not missing:
+            return {"status": "success"}
+        reason = (
+            f"{type(self).__name__}._execute_with_rollback did not call super(), so nothing was done for: "
+            f"{', '.join(missing)}; call super()._execute_with_rollback(inputs), or build the engine without them"
+        )
+        if not self._has_warned:
+            self._has_warned = True
+            self._logger.warning("%s", reason)
+        return {"status": "partial", "reason": reason, "not_applied": missing}
+
+    def _is_overridden(self) -> bool:
+        own = type(self)._execute_with_rollback is not ResilientPipelineEngine._execute_with_rollback
+        return own or type(self)._execute is not ResilientPipelineEngine._execute
 
     async def _execute_with_rollback(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run the stages over `inputs`; what `run` returns."""
@@ -53,7 +86,7 @@ class ResilientPipelineEngine(PipelineEngine):
         Called by the engine's own loop only where a subclass overrides it; then this goes on with that run to its end
         and returns its result. Called by a subclass's own loop, it goes on from the stage before the failed one with
         the outputs in `checkpoints` (`{stage: {"inputs": ..., "result": ...}}`), within the same budgets, and returns
-        the inputs merged with all outputs.
+        the inputs merged with all outputs. A person cannot be asked then, since nothing is kept that could be resumed.
 
         Raises:
             UnknownStage: the pipeline has no such stage.
@@ -63,9 +96,21 @@ class ResilientPipelineEngine(PipelineEngine):
         if handed is not None:
             run, action = handed
             _handed.set(None)
-            await run.drive(action)
+            failed = run.complaint.get("stage", "")
+            if stage_name != failed:
+                self._refuse_stage(stage_name, failed)
+            if feedback != run.complaint.get("message", ""):
+                run.complaint = {**run.complaint, "message": bounded(str(feedback))}
+            # A task has a stack of its own: each failure calls the override again, within this call.
+            await asyncio.ensure_future(run.drive(action))
             return run.result or {}
         return await self._go_on_from(stage_name, checkpoints, feedback)
+
+    def _refuse_stage(self, named: str, failed: str) -> None:
+        names = self._pipeline().names
+        if named not in names:
+            raise UnknownStage(f"the pipeline has no stage {named!r}; the stages are {', '.join(names)}")
+        raise PipelineError(f"stage {failed!r} failed, not {named!r}; the plan says where a run goes back to")
 
     def _hook(self) -> Hook | None:
         if type(self)._rollback_and_retry is ResilientPipelineEngine._rollback_and_retry:
@@ -103,9 +148,24 @@ class ResilientPipelineEngine(PipelineEngine):
         message = str(told)
         progress.feedback[names[target]] = feedback("validation", stage=failed, attempt=1, message=message)
         journal = self._journal_apart()
-        run = Run(pipeline, plan, progress, journal, Deadline(self._environment, None), self._validator)
+        run = Run(
+            pipeline,
+            plan,
+            progress,
+            journal,
+            Deadline(self._environment, self._config.timeout_seconds),
+            self._validator,
+        )
         run.ledger.opened()
-        await run.drive(plan.begin())
+        try:
+            await run.drive(plan.begin())
+        except Exception as error:
+            if not is_interrupt(error):
+                raise
+            raise PipelineError(
+                f"stage {failed!r}: a person has to decide ({run.progress.question.get('reason')}), but nothing keeps "
+                "the run of a loop of its own until then; call super()._execute_with_rollback(inputs) instead"
+            ) from error
         result = run.result or {}
         if result.get("status") not in ("success", "partial"):
             raise PipelineError(f"stage {failed!r} was not accepted after a rollback: {result.get('reason')}")

@@ -17,6 +17,7 @@ from hagane.engines.doing import perform, run_stage, stopped
 from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
 from hagane.engines.events import Event
+from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
 from hagane.engines.ledger import Ledger
@@ -24,6 +25,7 @@ from hagane.engines.pipeline import Pipeline
 from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
+from hagane.engines.traces import log_failure
 from hagane.engines.trouble import told
 from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
@@ -111,10 +113,10 @@ class Run:
                     await self.commit(*commit)
                     committed(self, following, kind)
                 for event in self.journal.drain():
-                    yield event
+                    yield self._told(event)
                 following = await perform(self, following, kind)
             for event in self.journal.drain():
-                yield {**event, "result": self.result} if event["type"] == "run_completed" else event
+                yield self._told(event)
         except BaseException as error:
             if isinstance(error, LeaseLost):
                 yield self.journal.unstored("lease_lost", reason=str(error))
@@ -122,6 +124,14 @@ class Run:
             raise
         finally:
             self.span.end()
+
+    def _told(self, event: Event) -> Event:
+        """Add what is told to listeners and not kept: the result, and an accepted output that was not taken back."""
+        if event["type"] == "run_completed":
+            return {**event, "result": self.result}
+        if event["type"] != "checkpoint" or event["stage"] not in self.progress.outputs:
+            return event
+        return {**event, "output": isolate(self.progress.outputs[event["stage"]])}
 
     async def complete(self, first: _core.Action | None = None) -> dict[str, Any]:
         """Do the same for somebody who wants the result and no events."""
@@ -175,8 +185,9 @@ class Run:
         report = None
         if status in ("success", "partial"):
             try:
-                report = self.pipeline.reporter.build(self.progress)
+                report = await self.pipeline.reporter.build(self.progress)
             except Exception as error:
+                log_failure("the report", error)
                 status, ending = "failed", {"reason": f"the report failed: {told(error)}"}
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
@@ -242,14 +253,22 @@ class Run:
 
     async def commit(self, status: str, label: str) -> None:
         """Write what happened."""
+        if not self.journal.may_wait:
+            await self.journal.commit(status, self.progress, self.plan, label)
+            return
+        begun = self.monotonic()
         await self.journal.commit(status, self.progress, self.plan, label)
+        self.deadline.extend(self.monotonic() - begun)  # another run's time is not this one's
 
     async def pause(self, retry: int, error: Exception) -> None:
         """Wait before retry number `retry` of something that raised `error`."""
         config, environment = self.pipeline.config, self.pipeline.environment
         asked = retry_after(error, environment.clock())
         draw = environment.random()
-        seconds = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw, asked)
+        drawn = _core.backoff(max(retry, 1), config.backoff_seconds, config.backoff_cap_seconds, draw)
+        seconds, left = max(drawn, asked or 0.0), self.deadline.left()
+        if asked is not None and left is not None and asked >= left:
+            raise OutOfTime  # asking again earlier than the service wants makes things worse
         await self.deadline.bound(_slept(environment.sleep(seconds)))
 
 

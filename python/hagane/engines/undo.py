@@ -6,9 +6,11 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from hagane import _core
-from hagane.engines.agents import without_stop_iteration
 from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
+from hagane.engines.traces import log_failure
+from hagane.engines.workers import in_thread
+from hagane.hitl.interrupt import given_answers
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
@@ -43,6 +45,7 @@ async def compensate(run: Run, place: int) -> _core.Action:
         except Exception as error:
             if is_interrupt(error):
                 raise
+            log_failure(f"the compensation of stage {stage.name!r}", error)
             run.journal.note("compensation_failed", stage=stage.name, attempt=number, error=_told(error))
             if number > retries or type(error).__name__ == "OutOfTime":
                 raise CompensationFailed(f"the compensation of stage {stage.name!r} failed: {_told(error)}") from error
@@ -55,12 +58,19 @@ async def compensate(run: Run, place: int) -> _core.Action:
 
 
 async def _undo(function: Any, record: dict[str, Any]) -> None:
-    import asyncio
+    # What a compensation asks is not a stage's question: it goes to the checkpointer that is set, not to the run.
+    token = given_answers.set(None)
+    try:
+        await _called(function, record)
+    finally:
+        given_answers.reset(token)
 
+
+async def _called(function: Any, record: dict[str, Any]) -> None:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         await function(record)
         return
-    done = await asyncio.to_thread(without_stop_iteration, function, record)
+    done = await in_thread(function, record)
     if inspect.isawaitable(done):
         await done
 

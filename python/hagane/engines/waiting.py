@@ -7,12 +7,15 @@ import threading
 from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Future, wait
 from contextlib import aclosing, suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from hagane.engines.events import Event
 
-__all__ = ["complete", "last_result"]
+__all__ = ["blocked_loops", "complete", "last_result"]
+
+# Loops whose threads wait for this context's work, and so do nothing else meanwhile.
+blocked_loops: ContextVar[tuple[asyncio.AbstractEventLoop, ...]] = ContextVar("hagane_blocked_loops", default=())
 
 BEGINNING_SECONDS = 5.0
 
@@ -61,8 +64,10 @@ def _beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         except BaseException as error:
             ended.set_exception(error)
 
+    context = copy_context()
+    context.run(blocked_loops.set, (*blocked_loops.get(), asyncio.get_running_loop()))
     # A daemon: a second KeyboardInterrupt leaves it behind, and the program must be able to end then.
-    thread = threading.Thread(target=copy_context().run, args=(drive,), name="hagane-run-sync", daemon=True)
+    thread = threading.Thread(target=context.run, args=(drive,), name="hagane-run-sync", daemon=True)
     try:
         thread.start()
         wait([ended])

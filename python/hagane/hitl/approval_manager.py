@@ -11,7 +11,7 @@ from hagane.core.model import utc_now
 from hagane.errors import ApprovalError
 from hagane.hitl import reporting
 from hagane.hitl.approval_queue import ApprovalQueue, Entry
-from hagane.hitl.approval_rules import by_policy, check_response, deadline_of, decision
+from hagane.hitl.approval_rules import by_policy, check_response, deadline_of, decision, differing
 from hagane.hitl.approval_wait import Waits, blocking
 from hagane.hitl.documents import Documents, MemoryDocuments
 from hagane.hitl.escalation import ApprovalCallback, EscalationLevel
@@ -78,7 +78,8 @@ class ApprovalManager:
             notify: Whether anybody is told.
 
         Raises:
-            ApprovalError: `config.max_pending_requests` wait already, or another process took the answer.
+            ApprovalError: `config.max_pending_requests` wait already, one of the same id asks something else (action,
+                resource or context), or another process took the answer.
             ValueError: A timeout below 0.
             SnapshotError: The request holds something that the store cannot keep; the message names it.
         """
@@ -97,14 +98,30 @@ class ApprovalManager:
         """Keep a request, if there is room."""
         deadline = deadline_of(request, timeout_seconds, self.config, now)
         if (known := self._queue.find(request.id)) is not None:
-            return known
+            return self._same(known, request)
         most = self.config.max_pending_requests
-        if len(self.get_pending_requests()) >= most:
+        if len(self.get_pending_requests()) < most:
+            entry = self._queue.add(request, now, deadline)
+            if entry.request is not request:
+                return self._same(entry, request)
+            # Others may have come in at the same time; of all that wait the oldest stay.
+            waiting = [each.id for each in self.get_pending_requests()]
+            if request.id not in waiting or waiting.index(request.id) < most:
+                return entry
+            self._queue.withdraw(entry)
+        raise ApprovalError(
+            f"request {request.id} ({request.action}) was not made: {most} wait already; decide some of them, or "
+            "raise max_pending_requests"
+        )
+
+    def _same(self, known: Entry, request: ApprovalRequest) -> Entry:
+        """Return the known entry, if it asks what the request asks; an answer to one question answers no other."""
+        if different := differing(self._waits.live(known), request):
             raise ApprovalError(
-                f"request {request.id} ({request.action}) was not made: {most} wait already; decide some of them, or "
-                "raise max_pending_requests"
+                f"request {request.id} waits already and asks something else: its {different} differs; give every "
+                "question an id of its own"
             )
-        return self._queue.add(request, now, deadline)
+        return known
 
     async def wait_for(self, request_id: str) -> ApprovalResponse:
         """Wait for a request that somebody made before, perhaps a process that ended; return as `request_approval`.

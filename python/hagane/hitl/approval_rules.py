@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
+from hagane._core import Blob
 from hagane.core.model import as_utc
+from hagane.errors import SnapshotError
 from hagane.hitl.types import ApprovalRequest, ApprovalResponse, ApprovalStatus, HITLConfig
 
-__all__ = ["by_policy", "check_response", "deadline_of", "decision"]
+__all__ = ["by_policy", "check_response", "deadline_of", "decision", "differing"]
+
+# What a request is about; its words may be put another way.
+SUBJECT = ("action", "resource_id", "resource_type", "context")
 
 
 def by_policy(request: ApprovalRequest, config: HITLConfig) -> ApprovalResponse | None:
@@ -24,6 +30,20 @@ def decision(request_id: str, status: ApprovalStatus, by: str | None, comment: s
     """Return an answer."""
     approved = status is ApprovalStatus.APPROVED
     return ApprovalResponse(request_id=request_id, status=status, approved=approved, approver=by, comment=comment)
+
+
+def differing(one: ApprovalRequest, other: ApprovalRequest) -> str | None:
+    """Return the name of something in which two requests differ that makes them different questions."""
+    return next((name for name in SUBJECT if not _equal(getattr(one, name), getattr(other, name))), None)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return Blob(one).address == Blob(other).address
+    except SnapshotError:  # In memory a context may hold anything.
+        return bool(one == other)
 
 
 def deadline_of(request: ApprovalRequest, timeout_seconds: float | None, config: HITLConfig, now: datetime) -> datetime:

@@ -16,6 +16,7 @@ from typing import Any
 from hagane.core.model import as_utc, utc_now
 from hagane.hitl import marks, reporting
 from hagane.hitl.answering import expired, response_to
+from hagane.hitl.asked import asked_of
 from hagane.hitl.interface import CheckpointData, Checkpointer
 from hagane.hitl.interrupt import InterruptError, InterruptSignal, InterruptTimeoutError
 from hagane.hitl.types import (
@@ -32,6 +33,8 @@ __all__ = ["Execution", "begin", "decide", "payload_of"]
 DEFAULT_TIMEOUT = 3600
 # Where a checkpoint of ours keeps the answers that its execution had been given.
 GIVEN = "hagane_given_answers"
+# Where it keeps what it asks: a checkpointer of the program may give the payload back in other types.
+ASKED = "hagane_asked"
 
 Key = list[str | None]
 
@@ -99,6 +102,7 @@ class Execution:
         self._lock = asyncio.Lock()
         self._loaded = False
         self._waiting: InterruptPayload | None = None
+        self._asked: Key = []
         self._again: list[tuple[Key, dict[str, Any]]] = []
         self._given: list[tuple[Key, dict[str, Any]]] = []
 
@@ -112,7 +116,7 @@ class Execution:
                 if known == key:
                     del self._again[index]
                     return self._give(key, response)
-            if self._waiting is not None and _key(self._waiting) == key:
+            if self._waiting is not None and self._asked == key:
                 answer = await self._awaited(self._waiting)
                 if answer is not None:
                     return self._give(key, answer)
@@ -133,8 +137,9 @@ class Execution:
             return
         # An engine may have saved a checkpoint of its own over ours.
         ours = newest if GIVEN in newest.metadata else await self.checkpointer.load(waiting.id)
-        given = ours.metadata.get(GIVEN, []) if ours is not None else []
-        self._waiting, self._again = waiting, [(list(key), response) for key, response in given]
+        noted = ours.metadata if ours is not None else {}
+        self._waiting, self._asked = waiting, list(noted.get(ASKED) or _key(waiting))
+        self._again = [(list(key), response) for key, response in noted.get(GIVEN, [])]
 
     async def _awaited(self, waiting: InterruptPayload) -> dict[str, Any] | None:
         """Return the answer to the interrupt that the thread waits for; None if another execution took it."""
@@ -165,7 +170,7 @@ class Execution:
                 node_id=payload.node_id,
                 state=payload.state,
                 interrupt_payload=marks.plain(payload),
-                metadata={GIVEN: [[key, response] for key, response in self._given]},
+                metadata={GIVEN: [[key, response] for key, response in self._given], ASKED: _key(payload)},
             )
         )
         self.ended = True
@@ -174,10 +179,8 @@ class Execution:
 
 
 def _key(payload: InterruptPayload) -> Key:
-    """What makes two calls of `interrupt()` the same question."""
-    request = payload.request
-    asked = [request.action, request.resource_id, request.resource_type] if request else []
-    return [payload.interrupt_type.value, payload.flow_id, payload.node_id, payload.prompt, *asked]
+    """What makes two calls of `interrupt()` the same question: not the words alone, also what they are about."""
+    return [payload.flow_id, asked_of(payload)]
 
 
 def _over(payload: InterruptPayload) -> bool:

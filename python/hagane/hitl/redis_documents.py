@@ -6,6 +6,7 @@ a counter that numbers the writes.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,17 +30,17 @@ local function forget(thread, key)
 end
 """
 
-# A put that is sent again because its reply was lost finds its own token, and is answered as the first time.
+# A put that is sent again because its reply was lost finds its own token, and is answered as the first time: by then
+# somebody may have taken what it put, or put something newer under that name.
 _PUT = (
     _NAMES
     + """
-local thread, key, blob, at, once, keep, ttl, token = unpack(ARGV)
-local name = doc(thread, key)
-if once == '1' and redis.call('EXISTS', name) == 1 then
-    return redis.call('HGET', name, 'token') == token and 1 or 0
-end
+local thread, key, blob, at, once, keep, ttl, token, remembered = unpack(ARGV)
+local name, written = doc(thread, key), base .. ':written:' .. token
+if redis.call('EXISTS', written) == 1 then return 1 end
+if once == '1' and redis.call('EXISTS', name) == 1 then return 0 end
 local seq = redis.call('INCR', base .. ':seq')
-redis.call('HSET', name, 'blob', blob, 'seq', seq, 'at', at, 'token', token)
+redis.call('HSET', name, 'blob', blob, 'seq', seq, 'at', at)
 redis.call('ZADD', index(thread), seq, key)
 redis.call('SADD', homes(key), thread)
 if tonumber(ttl) > 0 then
@@ -51,6 +52,7 @@ if keep ~= '' then
         for _, old in ipairs(redis.call('ZRANGE', index(thread), 0, excess - 1)) do forget(thread, old) end
     end
 end
+redis.call('SET', written, '', 'EX', remembered)
 return 1
 """
 )
@@ -60,7 +62,7 @@ return 1
 _FIND = (
     _NAMES
     + """
-local wanted, wanted_key, limit, removing = unpack(ARGV)
+local wanted, wanted_key, limit, removing, remembered = unpack(ARGV)
 local removed = base .. ':removed:' .. removing
 if removing ~= '' and redis.call('EXISTS', removed) == 1 then return cmsgpack.unpack(redis.call('GET', removed)) end
 local places = {}
@@ -83,13 +85,15 @@ for _, place in ipairs(places) do
     end
     if removing ~= '' or not values[1] then forget(place[1], place[2]) end
 end
-if removing ~= '' then redis.call('SET', removed, cmsgpack.pack(found), 'EX', 60) end
+if removing ~= '' then redis.call('SET', removed, cmsgpack.pack(found), 'EX', remembered) end
 return found
 """
 )
 
 _EVERYTHING = 1 << 31
 RETRIES = 5
+# The longest pause between two tries, and how long one may take unless the caller says otherwise (seconds).
+PAUSE, PATIENCE = 1.0, 5.0
 
 
 class _Found(NamedTuple):
@@ -107,7 +111,8 @@ class RedisDocuments:
         url: `redis://`, `rediss://` or `unix://`; None to connect with `options`.
         prefix: What all keys begin with.
         ttl: Seconds after which a document is forgotten, counted from its last write; 0 for never.
-        options: For `redis.Redis`, such as host, port, db and password.
+        options: For `redis.Redis`, such as host, port, db and password. `socket_timeout` and `socket_connect_timeout`
+            are 5 seconds unless they, or the address, say otherwise.
 
     Raises:
         ImportError: redis-py is not installed.
@@ -129,11 +134,13 @@ class RedisDocuments:
         self._failed = redis.RedisError
         try:
             # Said here, because whether redis-py tries again by itself changes with its version.
-            options["retry"] = Retry(FullJitterBackoff(cap=1.0, base=0.05), RETRIES)
+            options["retry"] = Retry(FullJitterBackoff(cap=PAUSE, base=0.05), RETRIES)
+            options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **options}
             options["retry_on_error"] = [redis.ConnectionError, redis.TimeoutError]
             self._client: Any = redis.Redis(**options) if url is None else redis.Redis.from_url(url, **options)
         except ValueError as error:
             raise StoreConnectionError(f"{self._place} is no address of a Redis server: {error}") from error
+        self._remembered = _seconds_of_retries(self._client.connection_pool.connection_kwargs)
         self._put = self._client.register_script(_PUT)
         self._find = self._client.register_script(_FIND)
         self._ask(self._client.ping)
@@ -151,7 +158,8 @@ class RedisDocuments:
     ) -> bool:
         """Keep a value; see `Documents`."""
         kept = "" if keep is None else str(keep)
-        values = [thread_id, key, pack_blob(blob), at, int(once), kept, self._ttl, uuid.uuid4().hex]
+        token = uuid.uuid4().hex
+        values = [thread_id, key, pack_blob(blob), at, int(once), kept, self._ttl, token, self._remembered]
         return bool(self._ask(self._put, keys=[self._base(collection)], args=values))
 
     def documents(
@@ -176,7 +184,7 @@ class RedisDocuments:
         # A sign before what is given tells the empty name from none at all.
         wanted = ["" if name is None else f"={name}" for name in (thread_id, key)]
         token = uuid.uuid4().hex if removing else ""
-        rows = self._ask(self._find, keys=[self._base(collection)], args=[*wanted, limit, token])
+        rows = self._ask(self._find, keys=[self._base(collection)], args=[*wanted, limit, token, self._remembered])
         found = [
             _Found(thread.decode(), name.decode(), int(seq), int(at), unpack_blob(blob))
             for thread, name, seq, at, blob in rows
@@ -196,3 +204,10 @@ class RedisDocuments:
             ) from error
         except self._failed as error:
             raise StoreError(f"Redis at {self._place} refused: {error}") from error
+
+
+def _seconds_of_retries(options: dict[str, Any]) -> int:
+    """Return how long a write may still be sent again; one without a timeout is taken to give up within ten minutes."""
+    patience = [options.get(name) for name in ("socket_timeout", "socket_connect_timeout")]
+    one_try = sum(600.0 if seconds is None else float(seconds) for seconds in patience)
+    return 10 + math.ceil((RETRIES + 1) * one_try + RETRIES * PAUSE)

@@ -113,7 +113,7 @@ impl PostgresStore {
 
     /// Frees what others left behind, now and then, unless somebody else does.
     fn collect_sometimes(&self) {
-        if random() % COLLECT_ONE_IN != 0 {
+        if !random().is_multiple_of(COLLECT_ONE_IN) {
             return;
         }
         let collected = self.write(async |session, _| {

@@ -16,13 +16,14 @@ pub(super) struct Adder<'a> {
     packer: Packer,
     /// How many references more each part has; written once, at the end.
     references: HashMap<i64, i64>,
+    mended: u64,
     /// Bytes of parts that were not there before.
     pub(super) bytes: u64,
 }
 
 impl<'a> Adder<'a> {
     pub(super) fn new(transaction: &'a Transaction<'a>, good: &'a HashSet<Address>) -> Self {
-        Self { transaction, good, packer: Packer::new(), references: HashMap::new(), bytes: 0 }
+        Self { transaction, good, packer: Packer::new(), references: HashMap::new(), mended: 0, bytes: 0 }
     }
 
     /// Puts what is not there yet of a value and counts one more reference to its root, whose number it returns.
@@ -65,7 +66,7 @@ impl<'a> Adder<'a> {
         let mut read = self.transaction.prepare_cached("SELECT stored FROM blobs WHERE blob = ?1")?;
         let stored: Vec<u8> = read.query_row([number], |row| row.get(0))?;
         if !snapshot::is_part(&stored, part.address()) {
-            tracing::warn!("a damaged part of a state was written anew");
+            self.mended += 1;
             let stored = self.packer.pack(part);
             let mut write = self.transaction.prepare_cached("UPDATE blobs SET stored = ?2 WHERE blob = ?1")?;
             write.execute(params![number, stored])?;
@@ -81,6 +82,9 @@ impl<'a> Adder<'a> {
     }
 
     pub(super) fn finish(self) -> Result<u64, Failure> {
+        if self.mended > 0 {
+            tracing::warn!(parts = self.mended, "damaged parts of a state were written anew");
+        }
         let mut count = self.transaction.prepare_cached(
             "INSERT INTO counts(blob, count) VALUES (?1, ?2) ON CONFLICT(blob) DO UPDATE SET count = count + ?2",
         )?;
