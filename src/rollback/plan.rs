@@ -73,7 +73,7 @@ impl Plan {
     /// Begins, or goes on after a crash or a stop: with what was being undone, with the question that waits for its
     /// answer, or with the first stage that has no output.
     ///
-    /// Somebody asked for it, so it does not draw on the run's budget of attempts.
+    /// Somebody asked for it, so it does not draw on the run's budget of attempts; the others hold for it too.
     pub fn begin(&mut self) -> Action {
         match self.state.phase {
             Phase::Unwinding(to, then) => return self.unwind(to, then),
@@ -81,7 +81,10 @@ impl Plan {
             _ => {}
         }
         match self.state.done.iter().position(|done| *done == Done::Open) {
-            Some(stage) => self.run(stage),
+            Some(stage) => match self.lacking_but_starts(stage) {
+                Some(budget) => self.stop(OnFail::Fail, stage, None, Some(budget)),
+                None => self.run(stage),
+            },
             None => self.finish(),
         }
     }

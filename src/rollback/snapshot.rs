@@ -160,6 +160,15 @@ impl Blob {
         codec::read_with(&self.plain()?, build)
     }
 
+    /// Bytes to unpack and check before it can be read: none for what this process encoded.
+    #[must_use]
+    pub fn packed(&self) -> usize {
+        match &self.inner.content {
+            Content::Encoded(_) => 0,
+            Content::Stored(parts) => parts.values().map(Vec::len).sum(),
+        }
+    }
+
     /// Bytes of the encoded value.
     pub fn length(&self) -> Result<usize, SnapshotError> {
         match &self.inner.content {
@@ -168,7 +177,8 @@ impl Blob {
         }
     }
 
-    fn plain(&self) -> Result<std::borrow::Cow<'_, [u8]>, SnapshotError> {
+    /// The encoded value, put together and checked if a store gave it.
+    pub fn plain(&self) -> Result<std::borrow::Cow<'_, [u8]>, SnapshotError> {
         match &self.inner.content {
             Content::Encoded(bytes) => Ok(bytes.into()),
             Content::Stored(parts) => part::join(&self.address(), |address| parts.get(address)).map(Into::into),

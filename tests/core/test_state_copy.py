@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import threading
+from typing import Any
 
+import numpy as np
+import pydantic
 import pytest
 
 from hagane.core.state_copy import StateCopy
+from hagane.rollback import register
 
 
 class Plain:
@@ -28,6 +33,26 @@ def test_a_copy_is_equal_and_of_the_same_types(state):
     restored = StateCopy(state).restore()
     assert restored == state
     assert [type(each) for each in restored.values()] == [type(each) for each in state.values()]
+
+
+class Anything(pydantic.RootModel[Any]):
+    pass
+
+
+@dataclasses.dataclass
+class Share:
+    p: float
+
+    def __post_init__(self):
+        self.p /= 100
+
+
+def test_what_a_snapshot_would_change_or_lose_is_kept_as_it_is():
+    for cls in (Anything, Share):
+        register(cls)
+    for value in (Anything({"x": 1}), np.array(["", "a"])[0], np.str_("a\0"), Share(50)):
+        restored = StateCopy({"value": value}).restore()["value"]
+        assert (type(restored), restored) == (type(value), value)
 
 
 def test_neither_the_original_nor_a_restored_copy_reaches_the_kept_state():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from types import coroutine
@@ -13,6 +14,11 @@ from hagane.engines.environment import Environment
 __all__ = ["Deadline", "OutOfTime"]
 
 T = TypeVar("T")
+
+# The code of a task group's end in versions of Python whose groups leave a cancellation behind; None in others.
+LEAVES_GROUP: Any = (
+    asyncio.TaskGroup.__aexit__.__code__ if (3, 11) <= sys.version_info < (3, 13) else None  # type: ignore[attr-defined]
+)
 
 # How long something that was told to stop may take to do so.
 GRACE_SECONDS = 5.0
@@ -89,6 +95,7 @@ class _Waiting(Generic[T]):
         self._cancels = 0
         self._gives_up = False
         self._timers: list[asyncio.TimerHandle] = []
+        self._groups: list[Any] = []
 
     def until_done(self, waited: Any) -> Generator[Any, Any, T | None]:
         """Pass on what the work waits for until it has ended; the result counts for nothing if it is late."""
@@ -105,6 +112,8 @@ class _Waiting(Generic[T]):
                     if self._gives_up:
                         self._leave_alone()
                         return None
+                    if isinstance(error, asyncio.CancelledError):
+                        self._forgive_group()
                     step = (self._work.throw, error)
                 try:
                     waited = self._run(*step)
@@ -121,6 +130,16 @@ class _Waiting(Generic[T]):
         finally:
             for timer in self._timers:
                 timer.cancel()
+
+    def _forgive_group(self) -> None:
+        """Take back the cancellation by which a task group of the work wakes itself when a child failed.
+
+        Before Python 3.13 a group does not take it back itself where it waits for its children when that happens.
+        """
+        group = _group_that_waits(self._work)
+        if group is not None and group not in self._groups and group._parent_cancel_requested:
+            self._groups.append(group)
+            _take_back(self._task)
 
     def _expire(self) -> None:
         self.is_late = True
@@ -153,6 +172,16 @@ class _Waiting(Generic[T]):
         _left_alone.add(task)
         task.add_done_callback(_forget)
         self._over(None)
+
+
+def _group_that_waits(work: Any) -> Any:
+    """Find the task group at whose end the work waits for its children; None if it waits for something else."""
+    while work is not None and LEAVES_GROUP is not None:
+        if getattr(work, "cr_code", None) is LEAVES_GROUP and work.cr_frame is not None:
+            return work.cr_frame.f_locals["self"]
+        steps = (getattr(work, name, None) for name in ("cr_await", "gi_yieldfrom", "ag_await"))
+        work = next((step for step in steps if step is not None), None)
+    return None
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -84,6 +84,7 @@ def apply(run: Run, decision: Decision, pipeline: str) -> _core.Action:
         progress.answers[stage] = [*progress.answers.get(stage, []), answer]
     elif decision.word == "update":
         _update(run, ask, stage, dict(decision.value))
+    run.decided = True
     run.stands_at(question.get("attempt", 1), _complaint(decision, question, run.output))
     progress.question, progress.pending = {}, {}
     if decision.word == "retry" and ask in ("agent", "before") and decision.value is not None:

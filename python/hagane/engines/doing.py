@@ -15,6 +15,7 @@ from hagane.engines.prepare import STARTS, accept
 from hagane.engines.progress import OUTPUT_KEY
 from hagane.engines.stage import Stage
 from hagane.engines.traces import log_failure, place_of
+from hagane.engines.trouble import said
 from hagane.engines.undo import CompensationFailed, compensate
 from hagane.errors import PipelineError
 from hagane.observability import standard, tracing
@@ -121,7 +122,7 @@ async def run_stage(run: Run, action: _core.Action, kind: str, span: tracing.Spa
     about = {"stage": name, "attempt": run.attempt, "duration_ms": run.seconds * 1000, "verdict": "ok"}
     branches = {"failed": failed} if failed else {}
     run.journal.note("stage_output", **about, fields=list(output), **branches)
-    judgement = await run.judge.stage(stage, run.attempt, output)
+    judgement = await run.judge.stage(stage, run.attempt, output, run.progress.outputs)
     if judgement.failures:
         span.fail("refused")
     _note_damage(run, name, failed, judgement.advice)
@@ -163,7 +164,7 @@ def _pass(run: Run, stage: str, output: dict[str, Any]) -> _core.Action:
 def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _core.Action:
     """Note what a stage raised instead of giving an output, and have it judged; the end of the run's time is not."""
     _report_duration(run, run.pipeline.places[stage.name])
-    told = {"type": type(failure).__name__, "message": str(failure), "where": place_of(failure)}
+    told = {"type": type(failure).__name__, "message": said(failure), "where": place_of(failure)}
     about = {"stage": stage.name, "attempt": run.attempt, "duration_ms": run.seconds * 1000}
     if not isinstance(failure, OutOfTime):
         log_failure(f"stage {stage.name!r}, attempt {run.attempt} of run {run.journal.run_id}", failure)
@@ -178,7 +179,7 @@ def _failed(run: Run, stage: Stage, failure: Exception, span: tracing.Span) -> _
 async def _rejudge(run: Run, action: _core.Action) -> _core.Action:
     """Judge an output that a person changed."""
     run.failure = None
-    return _decide(run, await run.judge.stage(run.stage(action), run.attempt, run.output))
+    return _decide(run, await run.judge.stage(run.stage(action), run.attempt, run.output, run.progress.outputs))
 
 
 async def _judge_final(run: Run) -> _core.Action:

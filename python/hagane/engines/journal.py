@@ -85,6 +85,11 @@ class Journal:
         self._saved = self._told = len(self._notes)
 
     @property
+    def status(self) -> str:
+        """The status that was committed last, "running" before."""
+        return self._status
+
+    @property
     def may_wait(self) -> bool:
         """Whether the next commit may wait for another run of the thread to end."""
         return self.on_conflict == "wait" and self.store is not None and self._epoch is None

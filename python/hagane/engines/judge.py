@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hagane import _core
 from hagane.engines import checks as table
 from hagane.engines.checks import gate_stage_verdict, review_verdict
-from hagane.engines.deadline import Deadline
+from hagane.engines.deadline import Deadline, OutOfTime
 from hagane.engines.feedback import feedback
+from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.pipeline import Pipeline
 from hagane.engines.stage import BranchesFailed, Stage
-from hagane.engines.trouble import may_pass
+from hagane.engines.trouble import may_pass, told
 from hagane.observability import standard
-from hagane.validation import GateVerdict, Issue, QualityGate, StageValidator
+from hagane.validation import GateVerdict, Issue, QualityGate, StageValidator, ValidationResult
 
 __all__ = ["Judge", "Judgement", "fingerprint"]
 
@@ -64,19 +65,19 @@ class Judge:
 
     def raised(self, stage: str, attempt: int, error: Exception) -> Judgement:
         """Judge a stage that raised instead of giving an output."""
-        message = f"{type(error).__name__}: {error}"
+        message = told(error)
         # Trouble of a service may pass; anything else that comes twice will come a third time.
         errors = error.errors.values() if isinstance(error, BranchesFailed) else [error]
         passing = any(may_pass(one) for one in errors)
         complaint = feedback("error", stage=stage, attempt=attempt, message=message)
         return Judgement([self._checks.error(stage)], None if passing else _core.fingerprint([message]), complaint)
 
-    async def stage(self, stage: Stage, attempt: int, output: Output) -> Judgement:
-        """Judge a stage's output; an output that is not valid is not shown to gates."""
+    async def stage(self, stage: Stage, attempt: int, output: Output, reviewed: Mapping[str, Any]) -> Judgement:
+        """Judge a stage's output; an output that is not valid is not shown to gates. A review has `reviewed` others."""
         invalid = await self._validate(stage.name, attempt, output)
         if invalid.failures:
             return invalid
-        special = await self._special(stage, attempt, output)
+        special = await self._special(stage, attempt, output, reviewed)
         if special.failures:
             return special
         gates = self._checks.by_stage.get(stage.name)
@@ -90,13 +91,19 @@ class Judge:
     async def _validate(self, stage: str, attempt: int, output: Output) -> Judgement:
         # Our own rules change nothing; models and validators of users may.
         given = output if self._trusted else isolate(output)
-        result = await self._validator.validate(stage, given)
+        try:
+            work = _validated(self._validator, stage, given)
+            result = await (work if self._trusted else self._deadline.bound(work))
+        except Exception as error:
+            if is_interrupt(error) or isinstance(error, OutOfTime):
+                raise
+            result = ValidationResult(passed=False, issues=(Issue("", "validator", "a verdict", told(error)),))
         # A validator of somebody else's has `passed` and `feedback`, as in the document, and maybe no more.
         found, warnings = getattr(result, "issues", ()), getattr(result, "warnings", ())
-        told = {"verdict": "passed" if result.passed else "failed", "score": getattr(result, "score", None)}
+        shown = {"verdict": "passed" if result.passed else "failed", "score": getattr(result, "score", None)}
         noted = {"warnings": [str(warning) for warning in warnings]} if warnings else {}
         issues = [str(issue) for issue in found]
-        self._journal.note("validation", stage=stage, attempt=attempt, **told, issues=issues, **noted)
+        self._journal.note("validation", stage=stage, attempt=attempt, **shown, issues=issues, **noted)
         if result.passed:
             return GOOD
         text = str(result.feedback)
@@ -104,7 +111,7 @@ class Judge:
         complaint = feedback("validation", stage=stage, attempt=attempt, message=text, issues=typed, output=output)
         return Judgement([table.VALIDATION], fingerprint([text], output), complaint)
 
-    async def _special(self, stage: Stage, attempt: int, output: Output) -> Judgement:
+    async def _special(self, stage: Stage, attempt: int, output: Output, reviewed: Mapping[str, Any]) -> Judgement:
         """Judge the output of AgentFlow's gate and review stages."""
         if stage.config.gate:
             asked = gate_stage_verdict(stage.config, len(stage.agents), isolate(output))
@@ -119,7 +126,9 @@ class Judge:
             return Judgement(advice=verdict.reason) if verdict.reason else GOOD
         name, reason = stage.name, verdict.reason
         complaint = feedback(source, stage=name, attempt=attempt, message=reason, gate=name, output=output)
-        return Judgement([failing], fingerprint([reason], output), complaint)
+        # The same words about other work are no repetition.
+        about = {"said": output, "about": dict(reviewed)} if stage.config.review else output
+        return Judgement([failing], fingerprint([reason], about), complaint)
 
     async def _gates(
         self, gates: Sequence[tuple[int, QualityGate]], stage: str, attempt: int, output: Output, seen: Output
@@ -148,6 +157,10 @@ class Judge:
 def _learn_of(validator: Any) -> Callable[[str, Any], Any] | None:
     learn = getattr(validator, "learn", None)
     return learn if callable(learn) else None
+
+
+async def _validated(validator: Any, stage: str, output: Output) -> Any:
+    return await validator.validate(stage, output)
 
 
 def fingerprint(reasons: Sequence[str], output: Output) -> str | None:

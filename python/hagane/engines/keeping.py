@@ -13,7 +13,7 @@ from hagane.engines.deadline import Deadline
 from hagane.engines.decisions import apply
 from hagane.engines.ending import finished
 from hagane.engines.events import Event, read_history
-from hagane.engines.interrupts import Decision, is_interrupt
+from hagane.engines.interrupts import Decision
 from hagane.engines.journal import Journal
 from hagane.engines.lease import Heartbeat, abandon, claim_of, patiently, taking
 from hagane.engines.parts import EngineParts
@@ -63,8 +63,8 @@ class RunKeeping(EngineParts):
         if self._store is None:
             try:
                 yield
-            except Exception as error:
-                if is_interrupt(error):
+            except BaseException:
+                if run.progress.question:
                     await self._keep_waiting(run)
                 raise
             return
@@ -82,8 +82,8 @@ class RunKeeping(EngineParts):
         self._waiting.pop(run.journal.thread_id, None)
         try:
             return await run.complete()
-        except Exception as error:
-            if is_interrupt(error):
+        except BaseException:
+            if run.progress.question:
                 await self._keep_waiting(run)
             raise
 

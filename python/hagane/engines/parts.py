@@ -69,7 +69,7 @@ class EngineParts(BaseEngine):
         self._store = checkpoint_store
         self._stage_instances: dict[str, list[Any]] = {}
         self._flow: Pipeline | None = None
-        self._awake: set[int] = set()
+        self._awake: dict[int, Any] = {}
         self._threads = Threads()
         self._recent: OrderedDict[str, Journal] = OrderedDict()
         self._waiting: dict[str, Stored] = {}
@@ -113,8 +113,9 @@ class EngineParts(BaseEngine):
             instances = [instance_of(agent) for agent in given]
             for agent in instances:
                 if id(agent) not in self._awake:
-                    self._awake.add(id(agent))
                     await initialize(agent)
+                    # Kept, so that no other object gets its id; noted only when it has worked.
+                    self._awake[id(agent)] = agent
             self._stage_instances[stage.name] = instances
 
     async def _finalize_initialization(self) -> None:
@@ -169,6 +170,10 @@ class EngineParts(BaseEngine):
 
     def _build_checks(self) -> Checks:
         names = [stage.name for stage in self._stage_configs]
+        hitl = self._config.hitl
+        asking = {*hitl.interrupt_before, *hitl.interrupt_after} if hitl.enabled else set()
+        for named in sorted(asking - set(names)):
+            raise UnknownStage(f"config.hitl names stage {named!r}; the stages are {', '.join(names)}")
         for named in sorted(self._validation_config.named_stages() - set(names)):
             raise UnknownStage(f"validation_config names stage {named!r}; the stages are {', '.join(names)}")
         return build_checks(self._stage_configs, self._quality_gates, self._config, self._max_revisions, self._policy)

@@ -116,6 +116,11 @@ def _question(run: Run, action: _core.Action) -> Commit:
     stage, ask, environment = run.stage(action).name, action.ask or "output", run.pipeline.environment
     run.ledger.close()
     now = environment.clock()
+    if run.progress.question:  # it was asked before the run was stopped
+        question = run.progress.question
+        about = {"check": "human", "gate": question.get("gate"), "reason": question["reason"]}
+        run.journal.note("escalated", **about, stage=stage, attempt=run.attempt, request=_shown(question))
+        return "escalated", f"waiting for a decision about {stage}"
     if ask == "agent":
         question = question_of_agent(run.asked, stage=stage, now=now, asker=run.asker)
     else:
@@ -133,9 +138,12 @@ def _question(run: Run, action: _core.Action) -> Commit:
     run.progress.question = {**question, "attempt": run.attempt}
     stands = ask in ("output", "results", "after") and run.failure is None
     run.progress.pending = {"output": run.output} if stands else {}
-    shown = {key: value for key, value in question.items() if key not in ("payload", "asked", "asker")}
-    run.journal.note("escalated", **why(run, action), stage=stage, attempt=run.attempt, request=shown)
+    run.journal.note("escalated", **why(run, action), stage=stage, attempt=run.attempt, request=_shown(question))
     return "escalated", f"waiting for a decision about {stage}"
+
+
+def _shown(question: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in question.items() if key not in ("payload", "asked", "asker")}
 
 
 def _substitute(run: Run, action: _core.Action) -> dict[str, Any]:

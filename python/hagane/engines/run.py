@@ -17,7 +17,6 @@ from hagane.engines.doing import perform, run_stage, stopped
 from hagane.engines.effects import forget, make_known
 from hagane.engines.ending import finished
 from hagane.engines.events import Event
-from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.journal import Journal
 from hagane.engines.judge import Judge
@@ -27,6 +26,7 @@ from hagane.engines.prepare import STARTS, committed, prepare, start
 from hagane.engines.progress import Progress
 from hagane.engines.stage import Stage
 from hagane.engines.traces import log_failure
+from hagane.engines.trouble import told
 from hagane.errors import LeaseHeld, LeaseLost, StoreError
 from hagane.observability import tracing
 
@@ -51,6 +51,7 @@ class Run:
         failure: what the stage raised instead of giving an output.
         asked: what its agent asked a person.
         asker: which of its several agents.
+        decided: whether it goes on with a person's decision.
         seconds: how long its agents took.
         broken: why a fallback could not be made.
         learn: what is told accepted outputs, by stage and output.
@@ -87,6 +88,7 @@ class Run:
         self.failure: Exception | None = None
         self.asked: Any = None
         self.asker: str | None = None
+        self.decided = False
         self.seconds = 0.0
         self.broken: str | None = None
         self.span = tracing.NO_SPAN
@@ -186,7 +188,7 @@ class Run:
                 report = await self.pipeline.reporter.build(self.progress)
             except Exception as error:
                 log_failure("the report", error)
-                status, ending = "failed", {"reason": f"the report failed: {type(error).__name__}: {error}"}
+                status, ending = "failed", {"reason": f"the report failed: {told(error)}"}
         self.progress.ending = {"status": status, **ending}
         self.result = finished(self.pipeline, self.progress, self.journal, self.plan, report)
         self.span.set({"hagane.run.status": status})
@@ -203,13 +205,27 @@ class Run:
     def _stopped_by(self, error: BaseException) -> None:
         """Record what stopped the run, where it can be recorded; a failed store stands as it was last committed."""
         self.ledger.close()
-        asked = self.progress.question and is_interrupt(error)
         if isinstance(error, StoreError):
             if not isinstance(error, (LeaseHeld, LeaseLost)):
                 self.journal.abandon()
-        elif not asked:
+        elif self.progress.question:
+            self._keep_question()
+        elif self.decided and self.journal.store is not None and self.journal.checkpoint is None:
+            # Nothing came of the decision yet: the run waits for it as before.
+            self.journal.let_go()
+        else:
             self._interrupted(error)
         self.span.fail(error if isinstance(error, Exception) else "cancelled")
+
+    def _keep_question(self) -> None:
+        """See that what a person is asked is stored, however the run was stopped while it asked."""
+        if self.journal.status == "escalated":
+            return
+        try:
+            self.journal.commit_now("escalated", self.progress, self.plan, "waiting for a decision")
+        except Exception as failure:
+            _log.warning("run %s could not record its question: %s", self.journal.run_id, failure)
+            self.journal.let_go()
 
     def _interrupted(self, error: BaseException) -> None:
         """Leave a record that the run can go on from. A store that fails here must not hide why the run stopped."""
@@ -217,7 +233,7 @@ class Run:
         if self.result is not None:
             return
         try:
-            self.journal.note("run_completed", status=status, reason=f"{type(error).__name__}: {error}")
+            self.journal.note("run_completed", status=status, reason=told(error))
             self.progress.ending = {"status": status, "reason": type(error).__name__}
             self.journal.commit_now(status, self.progress, self.plan, f"ended: {status}")
         except Exception as failure:

@@ -14,6 +14,7 @@ from hagane.engines.interrupts import interrupt_in, is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.limit import Limit
 from hagane.engines.progress import ANSWER_KEYS, ASKER_KEY
+from hagane.engines.trouble import said, told
 
 __all__ = ["FAILED_KEY", "BranchesFailed", "Stage"]
 
@@ -29,8 +30,8 @@ class BranchesFailed(Exception):
     errors: dict[str, Exception] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in self.errors.items())
-        return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {told}"
+        named = "; ".join(f"{name}: {told(error)}" for name, error in self.errors.items())
+        return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {named}"
 
 
 class Stage:
@@ -122,7 +123,7 @@ class Stage:
         output = {name: end for name, end in done.items() if name not in errors}
         if errors:
             output[FAILED_KEY] = {
-                name: {"type": type(error).__name__, "message": str(error)} for name, error in errors.items()
+                name: {"type": type(error).__name__, "message": said(error)} for name, error in errors.items()
             }
         return output
 

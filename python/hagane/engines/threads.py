@@ -53,8 +53,8 @@ class Threads:
             if on_conflict == "reject":
                 raise LeaseHeld(
                     f"thread {thread_id!r} is being run already; wait for that run, give this one another thread_id, "
-                    "or set EngineConfig.on_conflict to 'wait' or 'supersede'; a stream that was left before its "
-                    "end holds it too: leave streams through contextlib.aclosing"
+                    "or set EngineConfig.on_conflict to 'wait' or 'supersede'; a stream that was left before its end "
+                    "holds it too: leave streams through contextlib.aclosing"
                 )
             free = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(thread_id, []).append(free)

@@ -7,7 +7,7 @@ import re
 
 from hagane.engines.backoff import retry_after
 
-__all__ = ["may_pass"]
+__all__ = ["may_pass", "said", "told"]
 
 # RFC 9110 and 6585: request timeout, conflict, too early, too many requests; besides every 5xx.
 STATUSES = frozenset({408, 409, 425, 429})
@@ -39,3 +39,18 @@ def _status(error: BaseException) -> int | None:
             if isinstance(status, int) and 100 <= status < 600:
                 return int(status)
     return None
+
+
+def told(error: BaseException) -> str:
+    """Name an error for people: its type and text; of a group, also those of the errors in it."""
+    inner = getattr(error, "exceptions", ())
+    named = f"{type(error).__name__}: {said(error)}"
+    return f"{named} [{'; '.join(map(told, inner))}]" if isinstance(inner, tuple) and inner else named
+
+
+def said(error: BaseException) -> str:
+    """Give an error's text, also where it cannot be made or not be stored as it is."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+    except Exception as failure:
+        return f"(its text cannot be made: {type(failure).__name__})"

@@ -17,7 +17,16 @@ from hagane.errors import CheckpointError, StoreCorrupt
 from hagane.rollback import attributes
 from hagane.rollback.difference import Difference, differences
 
-__all__ = ["Taken", "put_together", "register", "register_pickled", "registered_classes", "take_apart", "unlike"]
+__all__ = [
+    "Taken",
+    "is_registered",
+    "put_together",
+    "register",
+    "register_pickled",
+    "registered_classes",
+    "take_apart",
+    "unlike",
+]
 
 Class = TypeVar("Class", bound="type[Any]")
 Parts = Callable[[Any], Any]
@@ -93,6 +102,11 @@ def register_pickled(cls: Class, *, key: bytes, name: str | None = None) -> Clas
 def registered_classes() -> dict[str, type[Any]]:
     """Give the registered classes by their names in stores."""
     return {name: cls for name, (cls, _) in _by_name.items()}
+
+
+def is_registered(cls: type[Any]) -> bool:
+    """Whether checkpoints store objects of this class."""
+    return cls in _by_class
 
 
 def take_apart(value: Any) -> Taken | None:

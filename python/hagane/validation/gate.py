@@ -78,6 +78,8 @@ class QualityGate:
         passing_by = self.required and not {"skip", "fallback"}.isdisjoint(self.steps)
         self._want(not passing_by, "a required gate cannot be passed by with skip or fallback")
         self._want(not isinstance(self.stages, str), f"stages is the string {self.stages!r}; give a list of names")
+        empty = self.stages is not None and not list(self.stages)
+        self._want(not empty, "stages is empty, so nothing is checked; name some, or give None for the merged results")
         score = self.threshold
         self._want(score is None or is_finite_number(score), f"threshold is {told(score)}; give a finite number")
         self._want_count("max_attempts", self.max_attempts, 1)

@@ -10,12 +10,17 @@ use super::types::Types;
 use crate::rollback::snapshot::{Blob, SnapshotError};
 use crate::rollback::{Build, Entries, Malformed, Sequence, Value, Zone, read_with};
 
+/// From how many packed bytes on the GIL is released while a blob is unpacked.
+const DETACHED: usize = 32 << 10;
+
 /// A fresh Python object for what `blob` holds.
 pub(in super::super) fn decode<'py>(py: Python<'py>, blob: &Blob) -> PyResult<Bound<'py, PyAny>> {
-    blob.read(&mut Objects { py, keys: HashMap::new() }).map_err(|fault| fault.0)
+    // To let others run takes longer than to unpack a little.
+    let plain = if blob.packed() < DETACHED { blob.plain() } else { py.detach(|| blob.plain()) };
+    read(py, &plain.map_err(snapshot_error)?)
 }
 
-/// A fresh Python object for what `encode` wrote in this process.
+/// A fresh Python object for an encoded value.
 pub(super) fn read<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     read_with(bytes, &mut Objects { py, keys: HashMap::new() }).map_err(|fault| fault.0)
 }

@@ -102,10 +102,16 @@ impl Plan {
 
     /// What forbids one more start of `stage`.
     pub(super) fn lacking(&self, stage: usize) -> Option<Budget> {
-        let traits = self.settings.of(stage);
         if self.state.starts >= self.settings.max_starts {
             return Some(Budget::Starts);
         }
+        self.lacking_but_starts(stage)
+    }
+
+    /// What but the run's own count forbids one more start of `stage`: also of the first one, and when somebody wants
+    /// the run to go on.
+    pub(super) fn lacking_but_starts(&self, stage: usize) -> Option<Budget> {
+        let traits = self.settings.of(stage);
         if traits.attempts.is_some_and(|most| self.state.attempts[stage] >= most) {
             return Some(Budget::Attempts);
         }

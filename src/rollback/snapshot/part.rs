@@ -5,6 +5,9 @@
 //! LEB128. The address is BLAKE3 over table and uncompressed literal. The table stays readable without unpacking, for
 //! whoever counts references. Format 1 had no table and no parts: header and value only.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use super::{Address, FORMAT, MAX_BLOB, SnapshotError, damaged};
 
 /// Below this many bytes zstd gains nothing.
@@ -108,36 +111,59 @@ pub(super) fn join<'a>(
     root: &Address,
     find: impl Fn(&Address) -> Option<&'a Vec<u8>>,
 ) -> Result<Vec<u8>, SnapshotError> {
-    let mut plain = Vec::new();
-    append(root, &find, &mut plain, 0)?;
-    Ok(plain)
+    let mut joining = Joining { find, plain: Vec::new(), done: HashMap::new() };
+    joining.append(root, 0)?;
+    Ok(joining.plain)
 }
 
-fn append<'a>(
-    address: &Address,
-    find: &impl Fn(&Address) -> Option<&'a Vec<u8>>,
-    plain: &mut Vec<u8>,
-    level: usize,
-) -> Result<(), SnapshotError> {
-    if level > MAX_LEVELS {
-        return Err(damaged("its parts nest too deep"));
-    }
-    let stored = find(address).ok_or_else(|| damaged("a part of it is missing"))?;
-    let (children, literal) = open(address, stored)?;
-    let mut rest = literal.as_slice();
-    for child in &children {
-        let (gap, after) = rest.split_at_checked(child.gap).ok_or_else(|| damaged("its table does not fit"))?;
-        plain.extend_from_slice(gap);
-        rest = after;
-        let before = plain.len();
-        append(&child.address, find, plain, level + 1)?;
-        // An empty part would let a small forgery cost unbounded time; none is ever written.
-        if child.length == 0 || plain.len() - before != child.length {
-            return Err(damaged("a part of it has another length"));
+/// A value on its way together. A part that comes again is copied from where it was put first, so a forgery whose few
+/// parts name each other many times costs no more than the bytes that it unpacks to.
+struct Joining<F> {
+    find: F,
+    plain: Vec<u8>,
+    done: HashMap<Address, Range<usize>>,
+}
+
+impl<'a, F: Fn(&Address) -> Option<&'a Vec<u8>>> Joining<F> {
+    fn append(&mut self, address: &Address, level: usize) -> Result<(), SnapshotError> {
+        if let Some(done) = self.done.get(address) {
+            let done = done.clone();
+            self.fits(done.len())?;
+            self.plain.extend_from_within(done);
+            return Ok(());
         }
+        if level > MAX_LEVELS {
+            return Err(damaged("its parts nest too deep"));
+        }
+        let stored = (self.find)(address).ok_or_else(|| damaged("a part of it is missing"))?;
+        let (children, literal) = open(address, stored)?;
+        let (start, mut rest) = (self.plain.len(), literal.as_slice());
+        for child in &children {
+            let (gap, after) = rest.split_at_checked(child.gap).ok_or_else(|| damaged("its table does not fit"))?;
+            self.put(gap)?;
+            rest = after;
+            let before = self.plain.len();
+            self.append(&child.address, level + 1)?;
+            // An empty part would let a small forgery cost unbounded time; none is ever written.
+            if child.length == 0 || self.plain.len() - before != child.length {
+                return Err(damaged("a part of it has another length"));
+            }
+        }
+        self.put(rest)?;
+        self.done.insert(*address, start..self.plain.len());
+        Ok(())
     }
-    plain.extend_from_slice(rest);
-    if plain.len() > MAX_BLOB { Err(damaged("it unpacks to more than a snapshot takes")) } else { Ok(()) }
+
+    fn put(&mut self, literal: &[u8]) -> Result<(), SnapshotError> {
+        self.fits(literal.len())?;
+        self.plain.extend_from_slice(literal);
+        Ok(())
+    }
+
+    fn fits(&self, more: usize) -> Result<(), SnapshotError> {
+        let fits = self.plain.len() + more <= MAX_BLOB;
+        if fits { Ok(()) } else { Err(damaged("it unpacks to more than a snapshot takes")) }
+    }
 }
 
 /// Puts the whole value of `root` together from parts that this process made, without checking them again.

@@ -263,6 +263,40 @@ fn a_small_blob_that_would_fill_the_memory_is_refused() {
     assert!(error.to_string().contains("more than 8388608 values"), "{error}");
 }
 
+/// Parts that each name the one before twice, over a long chain: visits double with every one of them.
+fn doubling(levels: usize, chain: usize) -> (Address, HashMap<Address, Vec<u8>>) {
+    let (mut parts, mut packer) = (HashMap::new(), Packer::new());
+    let mut last = Part::new(vec![], vec![0xc0]);
+    let mut length = 1;
+    for level in 0..chain + levels {
+        parts.insert(*last.address(), packer.pack(&last));
+        let times = if level < chain { 1 } else { 2 };
+        last = Part::new(vec![part::Child { gap: 0, address: *last.address(), length }; times], vec![]);
+        length *= times;
+    }
+    parts.insert(*last.address(), packer.pack(&last));
+    (*last.address(), parts)
+}
+
+#[test]
+fn a_part_is_opened_once_however_often_it_is_named() {
+    let (root, parts) = doubling(12, 200);
+    let opened = std::cell::Cell::new(0);
+    let find = |address: &Address| {
+        opened.set(opened.get() + 1);
+        parts.get(address)
+    };
+    assert_eq!(part::join(&root, find).unwrap(), vec![0xc0; 1 << 12]);
+    assert_eq!(opened.get(), parts.len());
+}
+
+#[test]
+fn what_few_parts_would_unpack_to_is_bounded() {
+    let (root, parts) = doubling(30, 0);
+    let error = part::join(&root, |address| parts.get(address)).unwrap_err();
+    assert!(error.to_string().contains("it unpacks to more than a snapshot takes"), "{error}");
+}
+
 #[test]
 fn what_could_not_be_read_for_its_number_of_values_is_not_stored() {
     let list = |count: usize| Value::List(vec![Value::None; count]);

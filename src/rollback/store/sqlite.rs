@@ -2,6 +2,7 @@
 
 mod blobs;
 mod documents;
+mod foreign;
 mod lease;
 mod open;
 mod query;

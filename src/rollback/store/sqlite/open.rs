@@ -1,11 +1,11 @@
 //! Opening a file: see what it is before a byte of it is changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::schema::{self, SCHEMA};
-use super::{Failure, StoreError, at, wait};
+use super::{Failure, StoreError, at, foreign, wait};
 
 /// What a file is before anything of it is changed.
 enum Found {
@@ -20,20 +20,22 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 fn attempt(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = Connection::open_with_flags(named(path)?, flags)?;
     connection.busy_handler(Some(wait::wait))?;
+    foreign::distrust(&connection)?;
     // Reads only, so that a damaged, foreign or newer file stays as it is.
     let found = inspect(&connection, path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let log = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // A file that can be read but not written is found out here, not at the first checkpoint. SQLite opens such a file
     // without a word, and a transaction on it begins as one that reads.
     if connection.is_readonly("main")? {
-        return Err(Failure::Store(StoreError::Unusable {
-            place: path.display().to_string(),
-            reason: "the file or its folder is read-only".into(),
-            remedy: "make both writable for this user, or name another file",
-        }));
+        let remedy = "make both writable for this user, or name another file";
+        return Err(unusable(path, "the file or its folder is read-only", remedy));
+    }
+    if log != "wal" {
+        let reason = format!("its file system keeps no write-ahead log (journal mode {log})");
+        return Err(unusable(path, &reason, "put the file on a local disk"));
     }
     if matches!(found, Found::Current) {
         connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
@@ -44,6 +46,27 @@ fn attempt(path: &Path) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
+/// The name as SQLite must get it: as the name of a file, whatever else it could mean to it.
+fn named(path: &Path) -> Result<PathBuf, Failure> {
+    let text = path.as_os_str().as_encoded_bytes();
+    if text.is_empty() || text == b":memory:" {
+        let remedy = "name a file; MemoryStore keeps checkpoints in memory";
+        return Err(unusable(path, "it would be gone when it is closed", remedy));
+    }
+    if text.contains(&0) {
+        return Err(unusable(path, "the name holds a NUL", "name another file"));
+    }
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(unusable(path, "it is no file", "name a file"));
+    }
+    // SQLite reads `file:name?option` as an address.
+    Ok(if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) })
+}
+
+fn unusable(path: &Path, reason: &str, remedy: &'static str) -> Failure {
+    Failure::Store(StoreError::Unusable { place: path.display().to_string(), reason: reason.into(), remedy })
+}
+
 /// Anything else than a new file or a store of a known version is an error.
 fn inspect(connection: &Connection, path: &Path) -> Result<Found, Failure> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
@@ -52,13 +75,9 @@ fn inspect(connection: &Connection, path: &Path) -> Result<Found, Failure> {
     }
     let ours = "SELECT count(*) FROM sqlite_master WHERE name = 'hagane_meta'";
     if connection.query_row(ours, [], |row| row.get::<_, i64>(0))? == 0 {
-        return Err(StoreError::Unusable {
-            place: path.display().to_string(),
-            reason: "it is a SQLite file of another program".into(),
-            remedy: "name another file",
-        }
-        .into());
+        return Err(unusable(path, "it is a SQLite file of another program", "name another file"));
     }
+    foreign::check(connection)?;
     match version(connection)? {
         found if found > SCHEMA => {
             Err(StoreError::Newer { place: path.display().to_string(), found, known: SCHEMA }.into())

@@ -45,6 +45,13 @@ CREATE INDEX documents_thread ON documents(collection, thread_id, seq);
 INSERT INTO hagane_meta VALUES ('schema', 3);
 ";
 
+/// The statements above that make indexes, as SQLite keeps them.
+pub(super) const INDEXES: [&str; 3] = [
+    "CREATE INDEX runs_started ON runs(started_at)",
+    "CREATE INDEX checkpoints_thread ON checkpoints(thread_id)",
+    "CREATE INDEX documents_thread ON documents(collection, thread_id, seq)",
+];
+
 /// Format 1 kept each value in one blob under its address, had no leases and no documents.
 const FROM_1: &str = "
 INSERT INTO threads(thread_id, epoch, run_id, checkpoint_id)
