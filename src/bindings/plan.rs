@@ -191,10 +191,15 @@ impl Plan {
         self.inner.state().to_bytes().map_err(plan_error)
     }
 
-    /// The first stage that has no output yet, if any.
+    /// The first stage that has no output yet or is to run again, if any.
     #[getter]
     fn position(&self) -> Option<usize> {
-        self.inner.state().done.iter().position(|done| *done == plan::Done::Open)
+        let state = self.inner.state();
+        let open = state.done.iter().position(|done| *done == plan::Done::Open);
+        match state.phase {
+            plan::Phase::Unwinding(to, plan::Then::Again) => Some(open.map_or(to, |open| open.min(to))),
+            _ => open,
+        }
     }
 
     /// How often each stage was started.

@@ -72,12 +72,36 @@ class Steps:
         setattr(owner, name, stepping_async if asynchronous else stepping)
 
     def install(self) -> None:
+        self.around_stores()
         self.around(journal_module.Journal, "_write")
         self.around(journal_module.Journal, "note")
         self.around(journal_module.Journal, "drain")
         self.around(ledger_module.Ledger, "_record")
         self.around(ledger_module, "call_action")
         self.around(stage_module.Stage, "execute")
+
+    def around_stores(self) -> None:
+        """Step around each call that a journal makes to its store: what should be one transaction must be one call."""
+        inner = journal_module.Journal.__init__
+
+        def made(journal: Any, store: Any, *args: Any, **kwargs: Any) -> None:
+            inner(journal, store, *args, **kwargs)
+            journal.store = Stepping(store, self)
+
+        journal_module.Journal.__init__ = made  # type: ignore[method-assign]
+
+
+class Stepping:
+    """A store that steps before and after it writes."""
+
+    def __init__(self, store: Any, steps: Steps) -> None:
+        self._store = store
+        for name in ("begin", "commit"):
+            setattr(self, name, getattr(store, name))
+            steps.around(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 def open_store(place: str) -> Store:
@@ -256,6 +280,11 @@ def repeated(events: list[Any]) -> None:
 
 def paid_once(book: list[str], events: list[Any]) -> None:
     """Effects: every one that is recorded happened; compensated ones once more, under another key."""
+    told: set[str] = set()
+    for what, key in (line.split()[:2] for line in book):
+        expect(what != "paid" or key not in told, f"{key} was done again although its agent had been told of it")
+        if what == "told":
+            told.add(key)
     paid = {line.split()[1] for line in book if line.startswith("paid")}
     undone = {line.split()[2] for line in book if line.startswith("undone")}
     recorded = sum(kind == "effect" for _, kind, _, _ in events)

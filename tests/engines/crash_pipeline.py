@@ -31,9 +31,12 @@ def build(store: Store, book: Book) -> PipelineEngine:
     async def load(inputs: dict[str, Any]) -> dict[str, Any]:
         def pay(key: str) -> str:
             book.add("paid", key)
-            return "paid"
+            return key
 
-        return {"rows": 3, "receipt": await current_stage().effect("pay", pay), "told": "_feedback" in inputs}
+        # From here on it is recorded: whatever happens, it is not done again.
+        key = await current_stage().effect("pay", pay)
+        book.add("told", key)
+        return {"rows": 3, "receipt": "paid", "told": "_feedback" in inputs}
 
     async def analyse(inputs: dict[str, Any]) -> dict[str, Any]:
         # Good only at the second start; a crash may be what makes it start again.

@@ -104,10 +104,10 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- driving it ---
 
-    def drive(self, call: str, *arguments: Any, seconds: float | None, leave: int | None) -> None:
+    def drive(self, call: str, *arguments: Any, seconds: float | None, leave: int | str | None) -> None:
         """Let the engine do `call`; after `seconds` of its time the process is gone, as far as the store can tell.
 
-        `leave`: listen to the stream instead, and leave it at that event (counted from 1; 0: never).
+        `leave`: listen to the stream instead, and leave it at that event: its number from 1 (0: never) or its type.
         """
         engine, begun = self.engine(), self.loop.time()
         work = getattr(engine, call)(*arguments) if leave is None else self.listen(engine, call, arguments, leave)
@@ -124,20 +124,25 @@ class EngineMachine(RuleBasedStateMachine):
         if result is not None:
             self.settled(result)
 
-    async def listen(self, engine: PipelineEngine, call: str, arguments: Any, leave: int) -> dict[str, Any] | None:
+    async def listen(
+        self, engine: PipelineEngine, call: str, arguments: Any, leave: int | str
+    ) -> dict[str, Any] | None:
         """Hear a stream, and check that all that was told is stored, in this order and without a gap."""
         told: list[tuple[int, str]] = []
-        result = None
+        result, left = None, False
         async with aclosing(getattr(engine, f"{call}_stream")(*arguments)) as events:
             async for event in events:
                 told.append((event["seq"], event["type"]))
                 assert event["seq"] <= self.store.head(self.thread).last_seq, "something was told that is not stored"
                 result = event.get("result")
-                if len(told) >= leave > 0 and event["type"] not in STAYS_AT:
+                left = event["type"] not in STAYS_AT and leave in (len(told), event["type"])
+                if left:
                     break
+        if told[-1][1] == "escalated":
+            assert self.store.head(self.thread).run.status == "escalated", "who hears of a question does not undo it"
         kept = [(one["seq"], one["type"]) for one in self.history()]
         assert told == kept[told[0][0] - 1 :][: len(told)], "what was told is not what is stored"
-        assert result is not None or told[-1][1] == "escalated" or len(told) >= leave > 0, "the stream ended in silence"
+        assert result is not None or told[-1][1] == "escalated" or left, "the stream ended in silence"
         return result
 
     def settled(self, result: dict[str, Any]) -> None:
@@ -164,12 +169,14 @@ class EngineMachine(RuleBasedStateMachine):
     outcomes = st.lists(st.sampled_from(BEHAVIOURS), max_size=4)
     lifetimes = st.one_of(st.none(), st.floats(0, 8))
     # None: no listener.
-    leavings = st.one_of(st.none(), st.integers(0, 25))
+    leavings = st.one_of(
+        st.none(), st.integers(0, 25), st.sampled_from(["escalated", "effect", "checkpoint", "rollback"])
+    )
 
     @precondition(lambda self: self.status in ("none", *ENDED, "over"))
     @rule(first=outcomes, second=outcomes, third=outcomes, seconds=lifetimes, leave=leavings)
     def start(
-        self, first: list[str], second: list[str], third: list[str], seconds: float | None, leave: int | None
+        self, first: list[str], second: list[str], third: list[str], seconds: float | None, leave: int | str | None
     ) -> None:
         self.plans = {"first": first, "second": second, "third": third}
         self.threads += 1
@@ -179,7 +186,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.status in ("failed", "cancelled", "running"))
     @rule(seconds=lifetimes, leave=leavings)
-    def resume(self, seconds: float | None, leave: int | None) -> None:
+    def resume(self, seconds: float | None, leave: int | str | None) -> None:
         self.drive("resume", self.thread, seconds=seconds, leave=leave)
 
     commands = st.sampled_from(
@@ -195,7 +202,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.status == "escalated")
     @rule(command=commands, seconds=lifetimes, leave=leavings)
-    def decide(self, command: Command, seconds: float | None, leave: int | None) -> None:
+    def decide(self, command: Command, seconds: float | None, leave: int | str | None) -> None:
         self.approved = self.approved or command.type == "approve"
         self.drive("resume", self.thread, command, seconds=seconds, leave=leave)
         if command.type == "cancel" and self.status == "cancelled":

@@ -24,7 +24,7 @@ async def test_a_failed_attempt_is_logged_with_its_traceback_and_placed_in_its_e
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = PipelineEngine([StageConfig("a", broken)], config=EngineConfig(max_retries=0))
-    with caplog.at_level(logging.WARNING, "hagane.engines"):
+    with caplog.at_level(logging.INFO, "hagane.engines"):
         result = await engine.run({})
     assert "in broken" in caplog.text
     error = next(event["error"] for event in engine.history(result["run_id"]) if event["type"] == "stage_output")
@@ -42,7 +42,8 @@ async def test_other_code_of_users_is_logged_too(what: str, caplog: pytest.LogCa
         config=EngineConfig(max_retries=0),
         **settings,
     )
-    assert (await engine.run({}))["status"] == "failed"
+    with caplog.at_level(logging.INFO, "hagane.engines"):
+        assert (await engine.run({}))["status"] == "failed"
     assert "in broken" in caplog.text
 
 

@@ -24,7 +24,7 @@ class RetryConfig(BaseModel):
 
     The n-th wait is drawn between `wait_min` and `wait_min * growth ** n`, at most `wait_max` seconds. The growth is
     `wait_multiplier` if that is above 1; anything else, AgentFlow's default too, would not grow, and doubles. A given 0
-    counts: with `wait_min=0` or `wait_max=0` there is no wait at all (for the former AgentFlow waits 1, 2, 4 seconds).
+    counts: with `wait_min=0` or `wait_max=0` there is no wait at all (AgentFlow waits 1, 2, 4 seconds for the former).
     """
 
     max_attempts: int = Field(default=3, ge=1, description="attempts, the first included")

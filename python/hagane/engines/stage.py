@@ -30,8 +30,8 @@ class BranchesFailed(Exception):
     errors: dict[str, Exception] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{name}: {told(error)}" for name, error in self.errors.items())
-        return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {told}"
+        named = "; ".join(f"{name}: {told(error)}" for name, error in self.errors.items())
+        return f"{len(self.errors)} of the agents of stage {self.stage!r} failed: {named}"
 
 
 class Stage:

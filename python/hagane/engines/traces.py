@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import suppress
+
+from hagane.engines.trouble import told
 
 __all__ = ["log_failure", "place_of"]
 
@@ -17,9 +20,11 @@ def place_of(error: BaseException) -> str | None:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log an error of users' code with its traceback, as a warning; whoever logs may fail, which is not passed on."""
-    try:
-        if _log.isEnabledFor(logging.WARNING):
-            _log.warning("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
-    except Exception:  # an error whose text cannot be made
-        _log.warning("%s: %s", what, type(error).__name__)
+    """Log an error of users' code with its traceback, at level INFO: events and results say that there was one.
+
+    A program that configures no logging prints nothing of it, as failures that a retry mends are ordinary. Whoever
+    listens to the log may fail, which is not passed on.
+    """
+    with suppress(Exception):
+        if _log.isEnabledFor(logging.INFO):
+            _log.info("%s: %s", what, told(error), exc_info=error)

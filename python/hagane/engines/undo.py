@@ -10,6 +10,7 @@ from hagane.engines.interrupts import is_interrupt
 from hagane.engines.isolate import isolate
 from hagane.engines.traces import log_failure
 from hagane.engines.workers import in_thread
+from hagane.hitl.interrupt import given_answers
 
 if TYPE_CHECKING:
     from hagane.engines.run import Run
@@ -57,6 +58,15 @@ async def compensate(run: Run, place: int) -> _core.Action:
 
 
 async def _undo(function: Any, record: dict[str, Any]) -> None:
+    # What a compensation asks is not a stage's question: it goes to the checkpointer that is set, not to the run.
+    token = given_answers.set(None)
+    try:
+        await _called(function, record)
+    finally:
+        given_answers.reset(token)
+
+
+async def _called(function: Any, record: dict[str, Any]) -> None:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         await function(record)
         return
