@@ -28,9 +28,9 @@ ENDED = ("success", "partial", "rejected")
 BEHAVIOURS = ["good", "good", "good", "poor", "bad", "raise", "lost", "hang", "ask"]
 
 
-# Events at which no listener leaves yet: leaving at `escalated` forgets the question, and leaving at `effect` runs a
-# stage again whose checkpoint is in the history. To be emptied when that is repaired.
-STAYS_AT = ("escalated", "effect")
+# Events at which no listener leaves yet: leaving at `effect` runs a stage again whose checkpoint is in the history. To
+# be emptied when that is repaired.
+STAYS_AT = ("effect",)
 
 
 class Lost(ConnectionError):

@@ -310,7 +310,10 @@ fn the_runs_tokens_and_cost_and_the_stages_time_and_attempts_are_limits() {
     let slow = Traits { limit: Limit { wall: Some(5), ..Limit::default() }, ..Traits::default() };
     assert_eq!(spend(Amount { wall: 5, ..none }, vec![slow; 2]), spent(1, Budget::Wall));
     let never = Traits { attempts: Some(0), ..Traits::default() };
-    assert_eq!(spend(none, vec![never; 2]), spent(1, Budget::Attempts));
+    assert_eq!(spend(none, vec![Traits::default(), never]), spent(1, Budget::Attempts));
+    // Also the first start, and that of a run that somebody wants to go on.
+    let mut plan = Plan::new(Settings { limit, traits: vec![never; 2], ..settings(2, vec![]) }).unwrap();
+    assert_eq!([plan.begin(), plan.begin()], [spent(0, Budget::Attempts); 2]);
     assert_eq!(spend(Amount { tokens: 9, ..none }, vec![]), Action::Run { stage: 1, attempt: 1 });
 }
 
