@@ -57,7 +57,7 @@ fn named(path: &Path) -> Result<PathBuf, Failure> {
         return Err(unusable(path, "the name holds a NUL", "name another file"));
     }
     if path.metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(unusable(path, "it is no file", "name a file"));
+        return Err(unusable(path, "it is no file", "create its folder, or name a file"));
     }
     // SQLite reads `file:name?option` as an address.
     Ok(if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) })
