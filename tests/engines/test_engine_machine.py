@@ -28,11 +28,6 @@ ENDED = ("success", "partial", "rejected")
 BEHAVIOURS = ["good", "good", "good", "poor", "bad", "raise", "lost", "hang", "ask"]
 
 
-# Events at which no listener leaves yet: leaving at `escalated` forgets the question, and leaving at `effect` runs a
-# stage again whose checkpoint is in the history. To be emptied when that is repaired.
-STAYS_AT = ("escalated", "effect")
-
-
 class Lost(ConnectionError):
     pass
 
@@ -135,7 +130,7 @@ class EngineMachine(RuleBasedStateMachine):
                 told.append((event["seq"], event["type"]))
                 assert event["seq"] <= self.store.head(self.thread).last_seq, "something was told that is not stored"
                 result = event.get("result")
-                left = event["type"] not in STAYS_AT and leave in (len(told), event["type"])
+                left = leave in (len(told), event["type"])
                 if left:
                     break
         if told[-1][1] == "escalated":

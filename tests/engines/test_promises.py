@@ -13,7 +13,7 @@ from hagane.cli import main
 from hagane.engines import EngineConfig, PipelineEngine, StageConfig
 from hagane.engines.journal import Journal
 from hagane.hitl import InterruptSignal, MemoryCheckpointer, interrupt, set_checkpointer
-from hagane.rollback import SqliteStore, Store
+from hagane.rollback import RollbackController, SqliteStore, Store
 from hagane.validation import QualityGate
 
 # --- what a review stage is given ---
@@ -58,6 +58,20 @@ async def test_after_a_rollback_later_checkpoints_stay_as_superseded(stored: Sto
     assert not any(left_behind for _, left_behind in listed[turn:])
     newest = stored.head("t").checkpoint
     assert newest == stored.checkpoints("t")[0].checkpoint
+
+
+async def test_going_back_by_hand_leaves_later_checkpoints_as_superseded(stored: Store) -> None:
+    engine = PipelineEngine(stages(**{name: Scripted({name: 1}) for name in "abc"}), checkpoint_store=stored)
+    await engine.run({}, "t")
+    RollbackController(engine, "t").rollback_to("b")
+    await engine.resume("t")
+    listed = superseded(stored)
+    turn = listed.index(("before b, by hand", False))
+    assert [label for label, left_behind in listed[:turn] if not left_behind] == [
+        "before a, attempt 1",
+        "before b, attempt 1",
+    ]
+    assert not any(left_behind for _, left_behind in listed[turn:])
 
 
 async def test_the_command_shows_which_checkpoints_were_left_behind(

@@ -26,9 +26,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
         stack.python("application", EXAMPLE / "application.py", *options)
         application = stack.said("application", r"metrics: http://(\S+)/metrics")
         demo = f"127.0.0.1:{free_port()}"
-        stack.start_prometheus([application, demo])
+        known, go = f"127.0.0.1:{free_port()}", directory / "go"
+        program = Path(__file__).with_name("known_pipelines.py")
+        stack.python("known", program, known.partition(":")[2], directory / "known.db", go)
+        stack.start_prometheus([application, demo, known])
         # After Prometheus, so that it sees the demo's series while they are 0.
         stack.python("demo", "-m", "hagane", "demo", "--serve", 3600, "--port", demo.partition(":")[2])
         stack.said("demo", r"(metrics: http)")
-        wait_for("both targets", lambda: len(stack.query('up{job="hagane"} == 1')) == 2)
-        yield SimpleNamespace(stack=stack, models=models, application=application, demo=demo)
+        wait_for("all targets", lambda: len(stack.query('up{job="hagane"} == 1')) == 3)
+        # Its series were seen at 0, so that the first increase is seen too.
+        wait_for("zeros", lambda: stack.query(f'pipeline_rollbacks_total{{instance="{known}"}} == 0'))
+        go.touch()
+        yield SimpleNamespace(stack=stack, models=models, application=application, demo=demo, known=known)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
 
 import pytest
+from known_pipelines import RETRIES, ROLLBACKS, VERDICTS, WAITING
 from monitoring_stack import wait_for
-from shipped_files import dashboard, expressions, filled_in, rule_name, rules
+from shipped_files import dashboard, expressions, filled_in, panels, rule_name, rules
 
 pytestmark = pytest.mark.needs("prometheus", "alertmanager")
 
@@ -72,6 +74,52 @@ def test_the_demo_is_scraped_and_counted_exactly(running):
     assert found["load"] >= 2
     assert found["analyse"] >= 2
     assert running.stack.query(f'sandbox_execution_total{{instance="{running.demo}", outcome="ok"}} > 0')
+
+
+def panel(running: Any, title: str) -> list[tuple[dict[str, str], float]]:
+    """What the panel shows of the program whose work is known: labels and values."""
+    asked = next(target["expr"] for one in panels() if one["title"] == title for target in one["targets"])
+    # Grafana's variable stands in quotation marks; what follows them narrows the query to one target.
+    selected = filled_in(asked, job=f'hagane", instance="{running.known}', interval="1h")
+    return [(sample["metric"], float(sample["value"][1])) for sample in running.stack.query(selected)]
+
+
+@pytest.mark.parametrize(
+    ("title", "labels", "metric", "wanted"),
+    [
+        ("Retries of the Past Hour", ("pipeline", "stage"), "pipeline_stage_retries_total", RETRIES),
+        ("Rollbacks of the Past Hour", ("pipeline", "stage"), "pipeline_rollbacks_total", ROLLBACKS),
+        ("Gate Verdicts of the Past Hour", ("pipeline", "gate", "verdict"), "pipeline_gate_verdicts_total", VERDICTS),
+        ("Runs That Wait for a Person", ("pipeline",), "pipeline_escalations_waiting", WAITING),
+    ],
+)
+def test_the_panels_of_pipelines_show_what_was_done(running, title, labels, metric, wanted):
+    running.stack.said("known", "(done: )")
+
+    def counted() -> dict[tuple[str, ...], float]:
+        found = running.stack.query(f'{metric}{{instance="{running.known}"}}')
+        series = {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
+        return {key: value for key, value in series.items() if key in wanted}
+
+    def shown() -> dict[tuple[str, ...], float]:
+        # `increase` extends to the window's ends by up to half a scrape, which few samples show as much.
+        found = {tuple(labelled[label] for label in labels): round(value) for labelled, value in panel(running, title)}
+        return {key: float(value) for key, value in found.items() if key in wanted}
+
+    wait_for(f"the counts behind {title}", lambda: counted() == wanted)
+    wait_for(f"{title} {wanted}", lambda: shown() == wanted)
+
+
+def test_the_panel_of_checkpoint_bytes_shows_what_was_stored(running):
+    stored = json.loads(running.stack.said("known", "done: (.*)"))["blob_bytes"]
+    assert stored > 10_000
+
+    def shown() -> float:
+        [(labelled, rate)] = panel(running, "Checkpoint Bytes") or [({}, 0.0)]
+        assert labelled.get("store", "sqlite") == "sqlite"
+        return rate * 3600
+
+    wait_for(f"{stored} bytes", lambda: 0.9 * stored <= shown() <= 1.25 * stored)
 
 
 def received(running: Any, pattern: str) -> str:

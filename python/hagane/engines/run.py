@@ -112,8 +112,10 @@ class Run:
                 if commit is not None:
                     await self.commit(*commit)
                     committed(self, following, kind)
-                for event in self.journal.drain():
-                    yield self._told(event)
+                    # Not where nothing was written: whoever leaves must not do so between an output that is taken
+                    # over and the plan that knows of it.
+                    for event in self.journal.drain():
+                        yield self._told(event)
                 following = await perform(self, following, kind)
             for event in self.journal.drain():
                 yield self._told(event)

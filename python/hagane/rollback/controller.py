@@ -77,6 +77,7 @@ class RollbackController:
         journal = engine._journal(self._thread_id, head.run.run_id)
         journal.continue_from(head.last_seq, head.epoch)
         journal.remember(progress, stored.blobs)
+        journal.supersede_after = progress.points.get(stage)
         told = progress.feedback[stage]["message"] if context is not None else None
         about = {"from_stage": names[position], "to_stage": stage, "check": "human", "gate": None}
         journal.note(kind, stage=stage, **about, reason=told)
