@@ -117,3 +117,26 @@ async def test_history_is_what_the_stream_gave(store: Any) -> None:
     assert told == {"checkpoint": {"x": 1}}
     events[-1].pop("result")
     assert engine.history(events[0]["run_id"]) == events
+
+
+def _gate(name: str, on_fail: str, **settings: Any) -> QualityGate:
+    return QualityGate(name, bool, on_fail, fallback={} if on_fail == "fallback" else None, **settings)
+
+
+@pytest.mark.parametrize(
+    ("gates", "settings"),
+    [
+        ([_gate("safe", "abort", required=True), _gate("nice", "fallback")], {}),
+        ([_gate("safe", "abort"), _gate("nice", "skip")], {"required": True}),
+        ([_gate("nice", "retry", on_exhausted="skip")], {"required": True}),
+        ([_gate("safe", "abort")], {"required": True, "on_error": "isolate"}),
+    ],
+)
+def test_nothing_goes_around_what_is_required(gates: list[QualityGate], settings: dict[str, Any]) -> None:
+    with pytest.raises(PipelineError, match="required"):
+        PipelineEngine([StageConfig("a", len, gates=gates, **settings)])
+
+
+def test_beside_a_required_gate_another_may_leave_the_output_out() -> None:
+    gates = [_gate("safe", "abort", required=True), _gate("nice", "skip")]
+    PipelineEngine([StageConfig("a", lambda inputs: {}, gates=gates)])

@@ -91,7 +91,23 @@ def build_checks(
             builder.add_isolated(stage)
         if stage.required and not builder.checks.by_stage.get(stage.name):
             raise PipelineError(f"stage {stage.name!r} is required but no quality gate checks it; give it one")
+        _refuse_ways_around(stage, [gate for _, gate in builder.checks.by_stage.get(stage.name, ())])
     return builder.checks
+
+
+def _refuse_ways_around(stage: StageConfig, gates: list[QualityGate]) -> None:
+    """Refuse what would take a stage over, or leave it out, without a check that is required."""
+    if stage.required and stage.on_error == "isolate":
+        raise PipelineError(f"stage {stage.name!r} is required, so on_error='isolate' cannot go on without it")
+    demanded = stage.required or any(gate.required for gate in gates)
+    for gate in gates:
+        # Without the output nothing reaches later stages that a required gate has not seen.
+        way = "fallback" if "fallback" in gate.steps else "skip" if stage.required and "skip" in gate.steps else None
+        if demanded and way is not None:
+            raise PipelineError(
+                f"gate {gate.name!r} may {way} the output of stage {stage.name!r}, which would go around what is "
+                "required there; let it retry, roll back, escalate or abort"
+            )
 
 
 class _Builder:
