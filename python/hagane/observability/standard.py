@@ -56,7 +56,6 @@ __all__ = [
     "sandbox_run",
     "stage_retry",
     "stage_run",
-    "stage_timer",
 ]
 
 P = ParamSpec("P")
@@ -218,11 +217,6 @@ def stage_run(pipeline: str, stage: str, seconds: float) -> None:
     FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage).observe(
         seconds, current_trace_exemplar()
     )
-
-
-def stage_timer(pipeline: str, stage: str) -> _core.HistogramChild:
-    """Return what `stage_run` observes, for somebody who looks it up once; unlike the reports it may raise."""
-    return FAMILIES.histograms["pipeline_stage_duration_seconds"].labels(pipeline, stage)
 
 
 @_quiet
